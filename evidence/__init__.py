@@ -1,0 +1,7 @@
+"""What counts as a proof: enclosures, directed rounding, verdicts and the ledger of claims."""
+
+from evidence.enclosure import Enclosure
+from evidence.matrices import is_positive_definite, spectral_norm_enclosure
+from evidence.verdict import NotCertified
+
+__all__ = ["Enclosure", "NotCertified", "is_positive_definite", "spectral_norm_enclosure"]

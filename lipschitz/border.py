@@ -1,0 +1,149 @@
+"""Convolutions with a border, as operators: dense certificates and certified lower bounds."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evidence import Enclosure, spectral_norm_enclosure
+from evidence.rounding import (
+    TINY,
+    add_up,
+    divide_down,
+    gamma,
+    mul_up,
+    norm_lower,
+    norm_upper,
+    sub_down,
+)
+from lipschitz.convolution_layer import Convolution
+from lipschitz.padding import Widths
+from lipschitz.symbol import Symbol
+from lipschitz.torus import Maximum
+
+__all__ = ["dense_norm", "forward_layer", "lanczos_lower", "start_vector"]
+
+_BASIS_BYTES = 2**26
+_WORK = 4e9  # multiplications spent on a lower bound
+
+
+class _Steps(Protocol):
+    @property
+    def stride(self) -> tuple[int, ...]: ...
+    @property
+    def dilation(self) -> tuple[int, ...]: ...
+    @property
+    def groups(self) -> int: ...
+
+
+def forward_layer(
+    kernel: NDArray[np.float64],
+    sizes: tuple[int, ...],
+    steps: _Steps,
+    padding: str,
+    widths: Widths,
+) -> Convolution:
+    """The convolution as an operator; a transposed one is the adjoint of its forward layer."""
+    return Convolution(
+        kernel=kernel,
+        input_shape=(kernel.shape[1] * steps.groups, *sizes),
+        stride=steps.stride,
+        dilation=steps.dilation,
+        groups=steps.groups,
+        padding=padding,
+        pad_width=widths,
+    )
+
+
+def dense_norm(layer: Convolution) -> Enclosure:
+    """Norm of the dense matrix, whose entries are sums of few weights."""
+    inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
+    if inputs <= outputs:
+        identity = np.eye(inputs).reshape(inputs, *layer.input_shape)
+        matrix = layer.linear(identity).reshape(inputs, -1)
+    else:
+        identity = np.eye(outputs).reshape(outputs, *layer.output_shape)
+        matrix = layer.adjoint(identity)[0].reshape(outputs, -1)
+    enclosure = spectral_norm_enclosure(matrix)
+    if layer.padding == "zeros":  # every entry is one weight
+        return enclosure
+    # Each entry of a row rounds by gamma times its weights, which add up to the row sums of |K|.
+    per_channel = norm_upper(np.abs(layer.kernel).sum(axis=tuple(range(1, layer.kernel.ndim))))
+    positions = math.sqrt(math.prod(layer.output_shape[1:])) * 1.001
+    error = mul_up(gamma(math.prod(layer.kernel_size) + 2), mul_up(positions, per_channel * 1.001))
+    return Enclosure(
+        max(0.0, sub_down(enclosure.lower, error)), add_up(enclosure.upper, error), "dense"
+    )
+
+
+def start_vector(
+    layer: Convolution, best: Maximum, symbol: Symbol, group: int
+) -> NDArray[np.float64]:
+    """A wave at the best frequency under a window, in the channels of its group.
+
+    On a large grid its image is already as long as the supremum but for O(1/n^2).
+    """
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(layer.input_shape)
+    if best.vector is None:
+        return noise
+    vector = best.vector
+    if symbol.is_adjoint:
+        vector = symbol.evaluate(best.frequency[None])[0].conj().T @ vector
+    outputs = layer.output_shape[1:]
+    phase, window = np.zeros(outputs), np.ones(outputs)
+    for axis, n in enumerate(outputs):
+        shape = [1] * len(outputs)
+        shape[axis] = n
+        index = np.arange(n)
+        phase = phase + (best.frequency[axis] * index).reshape(shape)
+        window = window * np.sin(math.pi * (index + 0.5) / n).reshape(shape)
+    wave = window * np.exp(1j * phase)
+    image = np.zeros(layer.output_shape)
+    width = len(vector)
+    image[group * width : (group + 1) * width] = (
+        vector.reshape(-1, *[1] * len(outputs)) * wave
+    ).real
+    start = np.asarray(layer.adjoint(image[None])[0][0])
+    length = float(np.linalg.norm(start))
+    if length == 0.0:
+        return noise
+    return start / length + 1e-3 * noise / float(np.linalg.norm(noise))
+
+
+def lanczos_lower(layer: Convolution, start: NDArray[np.float64]) -> float:
+    """A certified lower bound of the operator norm: ``||A v|| / ||v||`` for a Ritz vector ``v``."""
+    vector = _ritz_vector(layer, start)
+    shaped = vector.reshape(1, *layer.input_shape)
+    image = layer.linear(shaped)
+    size = norm_upper(layer.magnitude(np.abs(shaped)))
+    error = add_up(mul_up(2.0 * gamma(layer.terms + 4), size), TINY)
+    return max(0.0, divide_down(sub_down(norm_lower(image), error), norm_upper(vector)))
+
+
+def _ritz_vector(layer: Convolution, start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Top Ritz vector of ``A* A`` after a few Lanczos steps with full reorthogonalisation."""
+    size = start.size
+    per_step = 2.0 * math.prod(layer.output_shape) * layer.kernel[0].size
+    steps = int(min(48, max(3, _WORK / per_step), max(2, _BASIS_BYTES // (8 * size)), size))
+    basis = np.empty((steps, size))
+    vector = start.ravel() / np.linalg.norm(start)
+    projected = np.zeros((steps, steps))
+    for j in range(steps):
+        basis[j] = vector
+        shaped = vector.reshape(1, *layer.input_shape)
+        image = layer.adjoint(layer.linear(shaped))[0].ravel()
+        coefficients = basis[: j + 1] @ image
+        projected[j, : j + 1] = projected[: j + 1, j] = coefficients
+        rest = image - coefficients @ basis[: j + 1]
+        rest -= (basis[: j + 1] @ rest) @ basis[: j + 1]
+        length = float(np.linalg.norm(rest))
+        if j + 1 == steps or length <= 1e-13 * abs(coefficients[j]):
+            break
+        vector = rest / length
+    used = j + 1
+    top = np.linalg.eigh(projected[:used, :used])[1][:, -1]
+    return np.asarray(top @ basis[:used])
