@@ -223,7 +223,9 @@ class Enclosure:
         if math.isinf(self.lower):
             return f"<= {_outward(self.upper, 7, True)} (upper bound only{_tail(self.method)})"
         digits = 7
-        return f"[{_outward(self.lower, digits, False)}, {_outward(self.upper, digits, True)}]{note}"
+        return (
+            f"[{_outward(self.lower, digits, False)}, {_outward(self.upper, digits, True)}]{note}"
+        )
 
 
 def _as_enclosure(value: Enclosure | float) -> Enclosure:

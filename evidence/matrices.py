@@ -74,7 +74,8 @@ def cholesky_margin(matrix: NDArray[Any]) -> float | None:
     magnitude = np.abs(real)
     magnitude *= _triangle(n, width)
 
-    # Entry (i, j) sums min(i, j) products: |E_ij| <= sqrt(d_i d_j) (|R|* |R|)_ij, d_i = (2 i + 16) u.
+    # Entry (i, j) sums min(i, j) products, so |E_ij| <= sqrt(d_i d_j) (|R|* |R|)_ij with
+    # d_i = (2 i + 16) u, counting from one.
     unit = float(np.finfo(real.dtype).eps) / 2.0
     if (2 * n + 16) * unit > 0.1:
         return None
@@ -131,8 +132,10 @@ def is_positive_definite(matrix: ArrayLike, error: float = 0.0) -> bool:
 
     Examples
     --------
-    >>> is_positive_definite([[2.0, 1.0], [1.0, 2.0]]), is_positive_definite([[1.0, 1.0], [1.0, 1.0]])
-    (True, False)
+    >>> is_positive_definite([[2.0, 1.0], [1.0, 2.0]])
+    True
+    >>> is_positive_definite([[1.0, 1.0], [1.0, 1.0]])
+    False
     >>> is_positive_definite([[2.0, 1.0], [1.0, 2.0]], error=1.5)
     False
     """

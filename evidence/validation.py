@@ -53,7 +53,7 @@ def as_float_array(
     >>> as_float_array([1.0, float("nan")], "kernel")
     Traceback (most recent call last):
     ...
-    ValueError: `kernel` must be finite, got nan at index (1,); remove or replace NaN and infinite entries
+    ValueError: `kernel` must be finite, got nan at index (1,); remove NaN and infinite entries
     """
     array = _real_array(value, name)
     _check_shape(array, name, ndim, nonempty)
@@ -142,7 +142,7 @@ def _check_finite(array: NDArray[Any], name: str) -> None:
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(
             f"`{name}` must be finite, got {array[index]} at index {index}; "
-            "remove or replace NaN and infinite entries"
+            "remove NaN and infinite entries"
         )
 
 

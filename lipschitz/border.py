@@ -1,9 +1,9 @@
-"""Convolutions with a border, as operators: dense certificates and certified lower bounds."""
+"""Norms of convolutions with a border, at one input size: dense, or padded grid and Lanczos."""
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,48 +17,106 @@ from evidence.rounding import (
     mul_up,
     norm_lower,
     norm_upper,
+    sqrt_up,
     sub_down,
 )
+from evidence.validation import int_tuple
+from lipschitz.block_maximum import largest_block
+from lipschitz.convolution_geometry import Geometry, IntOrTuple
 from lipschitz.convolution_layer import Convolution
-from lipschitz.padding import Widths
-from lipschitz.symbol import Symbol
-from lipschitz.torus import Maximum
+from lipschitz.frequency_search import Maximum
+from lipschitz.padding import Widths, multiplicity, padded_sizes, width_pairs
+from lipschitz.symbol import Symbol, polyphase_symbols
+from lipschitz.windows import output_sizes
 
-__all__ = ["dense_norm", "forward_layer", "lanczos_lower", "start_vector"]
+__all__ = ["norm_with_border"]
 
+_DENSE_SIDE = 512
+_DENSE_OTHER_SIDE = 4096
 _BASIS_BYTES = 2**26
 _WORK = 4e9  # multiplications spent on a lower bound
 
 
-class _Steps(Protocol):
-    @property
-    def stride(self) -> tuple[int, ...]: ...
-    @property
-    def dilation(self) -> tuple[int, ...]: ...
-    @property
-    def groups(self) -> int: ...
-
-
-def forward_layer(
-    kernel: NDArray[np.float64],
-    sizes: tuple[int, ...],
-    steps: _Steps,
+def norm_with_border(
+    geometry: Geometry,
+    input_shape: IntOrTuple,
     padding: str,
-    widths: Widths,
+    pad_width: Any,
+    extra: tuple[int, ...],
+    rtol: float,
+) -> Enclosure:
+    if pad_width is None:
+        pad_width = [((w - 1) // 2, (w - 1) - (w - 1) // 2) for w in geometry.span]
+    sizes = int_tuple(input_shape, "input_shape", len(geometry.sizes))
+    if geometry.transposed:
+        crop = width_pairs(pad_width, "pad_width", sizes, "zeros")
+        sizes = _transposed_output(geometry, sizes, crop, extra)
+    widths: Widths = width_pairs(pad_width, "pad_width", sizes, padding)
+    padded = padded_sizes(sizes, widths)
+    outputs = output_sizes(padded, geometry.sizes, geometry.stride, geometry.dilation)
+    if geometry.is_zero:
+        return Enclosure.exact(0.0, "kernel of zeros")
+    layer = _forward_layer(geometry, sizes, padding, widths)
+    sides = (math.prod(layer.input_shape), math.prod(layer.output_shape))
+    if min(sides) <= _DENSE_SIDE and max(sides) <= _DENSE_OTHER_SIDE:
+        dense = _dense_norm(layer)
+        return geometry.unscaled(dense.lower, dense.upper, "dense")
+
+    # The windows of the padded input never wrap on a circular grid that holds all of it.
+    grid = tuple(-(-n // s) for n, s in zip(padded, geometry.stride, strict=True))
+    symbols = geometry.symbols()
+    best, block = largest_block(symbols, grid, rtol)
+    copies = multiplicity(sizes, widths, padding)
+    upper = mul_up(best.upper, sqrt_up(float(copies)))
+    wraps_once = all(m * s <= n for m, s, n in zip(outputs, geometry.stride, sizes, strict=True))
+    if padding == "circular" and copies > 1 and wraps_once:
+        # Some rows of the circular operator on the input itself, at stride 1 if need be.
+        exact = all(n % s == 0 for n, s in zip(sizes, geometry.stride, strict=True))
+        steps = geometry.stride if exact else (1,) * len(sizes)
+        rows = polyphase_symbols(geometry.kernel, steps, geometry.dilation, geometry.groups)
+        own = tuple(n // s for n, s in zip(sizes, steps, strict=True))
+        upper = min(upper, largest_block(rows, own, rtol)[0].upper)
+    start = _start_vector(layer, best, symbols[block], block)
+    lower = _lanczos_lower(layer, start)
+    name = "padded grid" if copies == 1 else f"padded grid * sqrt({copies})"
+    return geometry.unscaled(min(lower, upper), upper, f"{name}, Lanczos")
+
+
+def _transposed_output(
+    geometry: Geometry, sizes: tuple[int, ...], crop: Widths, extra: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Output sizes: the input of the zero-padded convolution whose adjoint this layer is."""
+    outputs = []
+    for n, s, w, (before, after), e in zip(
+        sizes, geometry.stride, geometry.span, crop, extra, strict=True
+    ):
+        if e >= s:
+            raise ValueError(
+                f"`output_padding` = {extra} must be smaller than `stride` = {geometry.stride}"
+            )
+        outputs.append((n - 1) * s + w - before - after + e)
+    if min(outputs) < 1:
+        raise ValueError(f"`pad_width` = {crop} crops the whole output of sizes {tuple(outputs)}")
+    return tuple(outputs)
+
+
+def _forward_layer(
+    geometry: Geometry, sizes: tuple[int, ...], padding: str, widths: Widths
 ) -> Convolution:
     """The convolution as an operator; a transposed one is the adjoint of its forward layer."""
+    kernel = geometry.kernel
     return Convolution(
         kernel=kernel,
-        input_shape=(kernel.shape[1] * steps.groups, *sizes),
-        stride=steps.stride,
-        dilation=steps.dilation,
-        groups=steps.groups,
+        input_shape=(kernel.shape[1] * geometry.groups, *sizes),
+        stride=geometry.stride,
+        dilation=geometry.dilation,
+        groups=geometry.groups,
         padding=padding,
         pad_width=widths,
     )
 
 
-def dense_norm(layer: Convolution) -> Enclosure:
+def _dense_norm(layer: Convolution) -> Enclosure:
     """Norm of the dense matrix, whose entries are sums of few weights."""
     inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
     if inputs <= outputs:
@@ -79,7 +137,7 @@ def dense_norm(layer: Convolution) -> Enclosure:
     )
 
 
-def start_vector(
+def _start_vector(
     layer: Convolution, best: Maximum, symbol: Symbol, group: int
 ) -> NDArray[np.float64]:
     """A wave at the best frequency under a window, in the channels of its group.
@@ -114,7 +172,7 @@ def start_vector(
     return start / length + 1e-3 * noise / float(np.linalg.norm(noise))
 
 
-def lanczos_lower(layer: Convolution, start: NDArray[np.float64]) -> float:
+def _lanczos_lower(layer: Convolution, start: NDArray[np.float64]) -> float:
     """A certified lower bound of the operator norm: ``||A v|| / ||v||`` for a Ritz vector ``v``."""
     vector = _ritz_vector(layer, start)
     shaped = vector.reshape(1, *layer.input_shape)

@@ -84,9 +84,7 @@ class GramPolynomial:
         matrices = self._combine(frequencies, dtype, 1.0)
         return matrices.reshape(len(frequencies), self.rows, self.rows)
 
-    def _combine(
-        self, frequencies: NDArray[np.float64], dtype: Any, sign: float
-    ) -> NDArray[Any]:
+    def _combine(self, frequencies: NDArray[np.float64], dtype: Any, sign: float) -> NDArray[Any]:
         kind = np.dtype(dtype)
         if kind not in self._tables:
             self._tables[kind] = (self.cosine_table.astype(kind), self.sine_table.astype(kind))
@@ -131,10 +129,11 @@ class GramPolynomial:
             return float(values[-1]), vectors[:, -1].copy()
         from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
-        if start is None:
-            start = np.random.default_rng(0).standard_normal(self.rows) + 0j
+        first = np.random.default_rng(0).standard_normal(self.rows) if start is None else start
         try:
-            values, vectors = eigsh(gram, k=1, which="LA", v0=start, tol=1e-9, ncv=24)
+            values, vectors = eigsh(
+                gram, k=1, which="LA", v0=first.astype(complex), tol=1e-9, ncv=24
+            )
         except ArpackNoConvergence:
             values, vectors = np.linalg.eigh(gram)
         return float(values[-1]), vectors[:, -1].copy()
@@ -199,7 +198,7 @@ class GramPolynomial:
         return proved
 
     def _double_shift(self, threshold: float) -> float:
-        """Cholesky succeeds on ``S`` only if ``S >= -gamma tr(S)`` (Rump 2006), and tr(S) <= m t."""
+        """Success on ``S`` proves ``S >= -gamma tr(S)`` (Rump 2006), and ``tr(S) <= m t``."""
         m = self.rows
         growth = (3 * m + 16) * UNIT_ROUNDOFF
         return self.assembly_error + threshold * (1.01 * m * growth + 4.0 * UNIT_ROUNDOFF)
@@ -279,9 +278,7 @@ class RayleighPolynomial:
     def values(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
         """At frequencies of shape (B, D)."""
         angles = frequencies @ self.lags.T
-        return np.asarray(
-            self.even[0] + np.cos(angles) @ self.even[1:] + np.sin(angles) @ self.odd
-        )
+        return np.asarray(self.even[0] + np.cos(angles) @ self.even[1:] + np.sin(angles) @ self.odd)
 
     def gradient(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
         """Gradient in ``w``, which is the gradient of the eigenvalue if ``u`` is its vector."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,9 +121,7 @@ class Symbol:
         offsets = offsets // np.array(steps, dtype=np.int64).reshape(1, -1)
         sizes = None
         if grid is not None:
-            sizes = tuple(
-                grid[i] // math.gcd(g, grid[i]) for i, g in zip(axes, steps, strict=True)
-            )
+            sizes = tuple(grid[i] // math.gcd(g, grid[i]) for i, g in zip(axes, steps, strict=True))
         symbol = Symbol(offsets, self.coefficients[used], self.is_adjoint)
         return Reduction(symbol=symbol, grid=sizes, axes=axes, steps=steps)
 
@@ -172,7 +171,8 @@ def polyphase_symbols(
     for i, block in enumerate(blocks):
         for j, residue in enumerate(residues):
             if residue in taps[block]:
-                part = grouped[(slice(None), slice(None), slice(None), *taps[block][residue])]
+                index: tuple[Any, ...] = (..., *taps[block][residue])
+                part = grouped[index]
                 coefficients[:, i, :, j * c_in : (j + 1) * c_in] = part
     offsets = np.array(blocks, dtype=np.int64).reshape(len(blocks), -1)
     if c_out <= coefficients.shape[3]:
