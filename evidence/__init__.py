@@ -2,6 +2,14 @@
 
 from evidence.enclosure import Enclosure
 from evidence.matrices import is_positive_definite, spectral_norm_enclosure
-from evidence.verdict import NotCertified
+from evidence.verdict import Claim, NotCertified, Strength, Verdict
 
-__all__ = ["Enclosure", "NotCertified", "is_positive_definite", "spectral_norm_enclosure"]
+__all__ = [
+    "Claim",
+    "Enclosure",
+    "NotCertified",
+    "Strength",
+    "Verdict",
+    "is_positive_definite",
+    "spectral_norm_enclosure",
+]

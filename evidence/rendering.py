@@ -59,6 +59,8 @@ def render_text(ledger: Ledger, width: int = 100) -> list[tuple[str, Verdict | N
     for row in sorted(rows, key=lambda r: (_ORDER.index(r.verdict), r.claim.id)):
         lines.append((_line(row), row.verdict))
         remarks = [row.reason] if row.reason else []
+        if row.verdict.is_positive and row.chain is not None and row.chain != row.strength:
+            remarks.append(f"its weakest link is of strength {row.chain.label}")
         remarks += [f"witness: {_facts(witness)}" for witness in row.witnesses]
         for remark in remarks:
             lines += [(text, None) for text in _wrapped(remark, width)]
@@ -181,11 +183,8 @@ def write_atomically(path: Path, text: str) -> None:
 def _line(row: Row) -> str:
     verdict = row.verdict.value + ("*" if row.is_sharp else "")
     strength = row.strength.label if row.strength is not None else "-"
-    chain = ""
-    if row.chain is not None and row.chain != row.strength:
-        chain = f" (chain: {row.chain.label})"
     time = f"{row.seconds:.2f} s"
-    return f"{verdict:<{_VERDICT}} {strength:<{_STRENGTH}} {time:>{_TIME}}  {row.claim.id}{chain}"
+    return f"{verdict:<{_VERDICT}} {strength:<{_STRENGTH}} {time:>{_TIME}}  {row.claim.id}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

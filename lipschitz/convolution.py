@@ -232,6 +232,11 @@ def spectral_norm(
         raise ValueError(
             f"`padding` must be 'zeros' or 'circular' for a transposed convolution, got {padding!r}"
         )
+    if geometry.transposed and padding == "circular" and pad_width is not None:
+        raise ValueError(
+            f"`pad_width` = {pad_width!r} has no meaning for a transposed circular convolution, "
+            "which lives on `stride * input_shape` pixels; leave it out"
+        )
     extra = int_tuple(output_padding, "output_padding", len(geometry.sizes), minimum=0)
     if any(extra) and not (geometry.transposed and padding == "zeros"):
         raise ValueError(
