@@ -58,6 +58,8 @@ def _upper_bounds(symbols: list[Symbol]) -> NDArray[np.float64]:
     ``cos(sum_i pi d_i / N_i)`` bounds the supremum.
     """
     first = symbols[0]
+    if len(symbols) == 1:
+        return np.array([math.inf])
     if first.rows > 1 or len(symbols) < 4:
         return np.array([s.size_bound() for s in symbols])
     half_degrees = first.half_degrees

@@ -35,6 +35,7 @@ class Incumbent:
         self.frequency = np.zeros(gram.symbol.ndim)
         self.vector: NDArray[np.complex128] | None = None
         self.polynomials: list[RayleighPolynomial] = []
+        self.peaks: list[NDArray[np.float64]] = []
 
     def offer(
         self, value: float, frequency: NDArray[np.float64], vector: NDArray[np.complex128]
@@ -57,9 +58,9 @@ class Incumbent:
             sigma = math.sqrt(max(value, 1e-300))
             return -sigma, -polynomial.gradient(w) / (2.0 * sigma)
 
-        minimize(
-            objective, start, jac=True, method="BFGS", options={"gtol": tolerance, "maxiter": 25}
-        )
+        options = {"gtol": tolerance, "maxiter": 25}
+        end = minimize(objective, start, jac=True, method="BFGS", options=options)
+        self.peaks.append(np.asarray(end.x))
         if self.vector is not None:
             self.polynomials.append(self.gram.rayleigh_polynomial(self.vector))
 
@@ -74,7 +75,9 @@ class Incumbent:
     def exceeds(self, frequencies: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
         """Where a known vector already shows that no proof of ``<= threshold`` can succeed."""
         above = np.zeros(len(frequencies), np.bool_)
-        for polynomial in self.polynomials[-6:]:
+        if self.gram.is_small:  # a proof costs no more than the look
+            return above
+        for polynomial in self.polynomials[-4:]:
             above |= polynomial.values(frequencies) > threshold
         return above
 

@@ -34,7 +34,7 @@ __all__ = ["GramPolynomial"]
 
 _SINGLE_ROUNDOFF = 2.0**-24
 _VECTORIZED_ROWS = 12  # below, many factorisations at once in numpy beat one LAPACK call each
-_SINGLE_ROWS = 96  # from here on, single precision pays
+_SINGLE_ROWS = 192  # from here on, single precision pays
 _BATCH_BYTES = 2**25
 _BLOCK = 2**16  # columns at a time, so that products stay in the cache
 
@@ -77,6 +77,11 @@ class GramPolynomial:
         self._lag_norms: NDArray[np.float64] | None = None
         self.batch = max(1, _BATCH_BYTES // (16 * m * m))
         self.proofs = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether many proofs are made at once in numpy."""
+        return self.rows <= _VECTORIZED_ROWS
 
     # ---- evaluation ---------------------------------------------------------------------------
     def evaluate(self, frequencies: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
@@ -185,7 +190,7 @@ class GramPolynomial:
             double_after = slack is None or slack < 6.0 * rounding
         for i in range(0, len(frequencies), self.batch):
             part = frequencies[i : i + self.batch]
-            if self.rows <= _VECTORIZED_ROWS:
+            if self.is_small:
                 done = self._at_most_vectorized(part, threshold)
             elif single:
                 done = self._at_most_single(part, threshold)

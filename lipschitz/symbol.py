@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.rounding import (
+    TINY,
     UNIT_ROUNDOFF,
     divide_down,
+    mul_up,
     norm_lower,
     norm_upper,
     sub_down,
@@ -74,7 +76,11 @@ class Symbol:
 
     def size_bound(self) -> float:
         """``sum_p ||C_p||_F``, rounded up: a bound of ``||F(w)||_F`` for every frequency."""
-        return sum_up(np.array([norm_upper(c) for c in self.coefficients]))
+        flat = self.coefficients.reshape(len(self.coefficients), -1)
+        squares = np.einsum("pi,pi->p", flat, flat)
+        # Squares and sums of n nonnegative numbers round by at most gamma(n + 2) relative.
+        inflation = 1.0 + 2.0 * (flat.shape[1] + 4) * UNIT_ROUNDOFF
+        return mul_up(sum_up(np.sqrt(squares)), inflation) + TINY
 
     def evaluate(self, frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:
         """``F`` at frequencies of shape (B, D), in floating point; shape (B, rows, columns)."""

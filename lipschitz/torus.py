@@ -148,20 +148,19 @@ def _look_for_better(
 ) -> None:
     """Ascend from surviving cells that are not in the basin of the incumbent."""
     centres = cells.centres
-    distance = np.minimum(
-        _torus_distance(centres - best.frequency, half_degrees),
-        _torus_distance(centres + best.frequency, half_degrees),
-    )
-    far = np.flatnonzero(distance > 2.5 * cells.radius)
+    far = np.arange(len(centres))
+    for peak in (best.frequency, -best.frequency, *best.peaks, *(-p for p in best.peaks)):
+        distance = _torus_distance(centres[far] - peak, half_degrees)
+        far = far[distance > 2.5 * cells.radius]
     if not len(far):
         return
     if len(far) > 24:
         far = np.random.default_rng(len(far)).choice(far, 24, replace=False)
     values = best.gram.top_values(centres[far])
     tolerance = _gradient_tolerance(rtol, best.value)
-    for j in np.argsort(-values)[:3]:
+    for j in np.argsort(-values)[:2]:
         # Worth an ascent only if the rise left within a cell could reach the incumbent.
-        if math.sqrt(max(values[j], 0.0)) > best.value * math.cos(min(0.7 * cells.radius, 1.5)):
+        if math.sqrt(max(values[j], 0.0)) > best.value * math.cos(min(0.5 * cells.radius, 1.5)):
             best.ascend(centres[far[j]], tolerance)
 
 
