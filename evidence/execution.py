@@ -23,12 +23,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["fingerprint", "map_tasks"]
+__all__ = ["CheckpointError", "fingerprint", "map_tasks"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _HEADER = {"format": "evidence checkpoint", "version": 1}
+
+
+class CheckpointError(ValueError):
+    """The file named as ``checkpoint`` is of another kind, or damaged."""
 
 
 def map_tasks(
@@ -72,7 +76,9 @@ def map_tasks(
     TypeError
         With a checkpoint: if a task has no stable fingerprint, or a result is not plain JSON.
     ValueError
-        If ``seed`` is negative, or ``checkpoint`` is another kind of file or damaged.
+        If ``seed`` is negative.
+    CheckpointError
+        If ``checkpoint`` is another kind of file, or damaged; a ``ValueError``.
     Exception
         Whatever a task raises, with a note that names the task. Tasks that have not started are
         cancelled; what was finished before is in the checkpoint.
@@ -269,7 +275,7 @@ class _Checkpoint:
         whole = content[: content.rfind(b"\n") + 1]
         header = json.dumps(_HEADER).encode() + b"\n"
         if not (content.startswith(header) or header.startswith(content)):
-            raise ValueError(
+            raise CheckpointError(
                 f"`checkpoint` = {str(path)!r} is not a checkpoint of this format; "
                 "name a new file, or delete this one"
             )
@@ -278,7 +284,7 @@ class _Checkpoint:
                 entry = json.loads(line)
                 self.entries[entry["key"]] = entry["result"]
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
+                raise CheckpointError(
                     f"`checkpoint` = {str(path)!r} is damaged in line {number}; delete that line "
                     "to compute its task again, or delete the file"
                 ) from error

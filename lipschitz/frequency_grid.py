@@ -15,7 +15,9 @@ from lipschitz.torus import LARGEST_ANGLE, exclude_all, first_incumbent
 
 __all__ = ["grid_maximum"]
 
-_LISTED_PER_DEGREE = 200  # grids up to this many frequencies per degree are enumerated
+_LISTED_PER_DEGREE = 200  # grids up to this many frequencies per degree are enumerated,
+_MORE_IF_SMALL = 2  # more where many proofs are made at once,
+_MORE_IN_SPACE = 8  # and in three dimensions, where boxes cover the balls of the norm poorly
 
 
 def grid_maximum(symbol: Symbol, grid: tuple[int, ...], rtol: float, floor: float = 0.0) -> Maximum:
@@ -37,14 +39,16 @@ def grid_maximum(symbol: Symbol, grid: tuple[int, ...], rtol: float, floor: floa
     shape = np.array(grid, dtype=np.int64)
     total = math.prod(grid) // 2 + 1
     degree = max(1.0, float(np.prod(2.0 * symbol.half_degrees)))
-    if total <= _LISTED_PER_DEGREE * degree:
-        gram = GramPolynomial(symbol)
+    gram = GramPolynomial(symbol)
+    listed = _LISTED_PER_DEGREE * degree
+    listed *= _MORE_IF_SMALL if gram.is_small else 1
+    listed *= _MORE_IN_SPACE if symbol.ndim > 2 else 1
+    if total <= listed:
         best = Incumbent(gram)
         points = np.indices(grid).reshape(len(grid), -1).T
         upper = _enumerate(best, up_to_conjugation(points, shape), shape, rtol, floor, 0.0)
     else:
         coarse = max(1e-3, rtol)
-        gram = GramPolynomial(symbol)
         best, sampled = first_incumbent(gram, coarse)
         supremum = exclude_all(gram, best, sampled, coarse, floor)
         best, upper = _exclude_off_grid(gram, supremum, shape, rtol, floor)

@@ -1,0 +1,1 @@
+"""Measurements beside what other methods give; ``python -m benchmarks`` lists them."""
