@@ -16,7 +16,7 @@ from benchmarks import peers
 from benchmarks.harness import Case, Claim, Measurement, Side, measure, timed
 from benchmarks.running import limited_threads
 from evidence import Enclosure
-from lipschitz.convolution_layer import Convolution
+from lipschitz.layers.convolution import Convolution
 
 __all__ = ["EVERY_SIZE", "PEERS", "LayerTask", "Peer", "layer_cases", "measure_layer"]
 

@@ -29,7 +29,7 @@ _OPERATION = re.compile(r"(?:^|_)(?:biasadd|matmul|add|gemm|conv)$", re.IGNORECA
 
 def embedded() -> dict[str, Network]:
     """The critics trained on digits, whose weights are in the repository."""
-    from lipschitz.read_torch import from_torch
+    from lipschitz.readers.read_torch import from_torch
 
     return {name: from_torch(critics.load(name), critics.INPUT_SHAPE) for name in critics.FACTORIES}
 
@@ -61,8 +61,8 @@ def read(
 
 
 def _from_file(argument: str) -> Network:
-    from lipschitz.read_arrays import from_mat
-    from lipschitz.read_onnx import from_onnx
+    from lipschitz.readers.read_arrays import from_mat
+    from lipschitz.readers.read_onnx import from_onnx
 
     suffix = Path(argument).suffix.lower()
     if suffix == ".onnx":
@@ -76,7 +76,7 @@ def _from_file(argument: str) -> Network:
 
 
 def _from_factory(argument: str, weights: Path | None, shape: tuple[int, ...] | None) -> Network:
-    from lipschitz.read_torch import from_torch
+    from lipschitz.readers.read_torch import from_torch
 
     module_name, _, factory_name = argument.partition(":")
     if shape is None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipschitz.convolution_layer import Convolution
+from lipschitz.layers.convolution import Convolution
 
 __all__ = ["gaussian_kernel", "kinds", "well_known"]
 

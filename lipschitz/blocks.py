@@ -14,8 +14,8 @@ from typing import cast
 
 import numpy as np
 
-from lipschitz.balls import Ball, exactly
 from lipschitz.layers import LinearLayer
+from lipschitz.layers.balls import Ball, exactly
 from lipschitz.network import Network
 from lipschitz.tangents import enclose_linear
 
@@ -48,7 +48,7 @@ def linear_blocks(network: Network) -> tuple[Block, ...]:
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> weights = [[[1.0], [2.0]], [[1.0, 1.0]]]
     >>> [(b.target, b.sources, b.nodes) for b in linear_blocks(from_arrays(weights))]
     [(1, (0,), (0,)), (3, (2,), (2,))]
@@ -82,7 +82,7 @@ def block_matrix(network: Network, block: Block, source: int) -> Ball:
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> network = from_arrays([[[1.0, 2.0], [3.0, 4.0]]])
     >>> block_matrix(network, linear_blocks(network)[0], 0)[0]
     array([[1., 2.],

@@ -23,11 +23,11 @@ from evidence.rounding import (
 from evidence.validation import int_tuple
 from lipschitz.block_maximum import largest_block
 from lipschitz.convolution_geometry import Geometry, IntOrTuple
-from lipschitz.convolution_layer import Convolution
 from lipschitz.frequency_search import Maximum
-from lipschitz.padding import Widths, multiplicity, padded_sizes, width_pairs
+from lipschitz.layers.convolution import Convolution
+from lipschitz.layers.padding import Widths, multiplicity, padded_sizes, width_pairs
+from lipschitz.layers.windows import output_sizes
 from lipschitz.symbol import Symbol, polyphase_symbols
-from lipschitz.windows import output_sizes
 
 __all__ = ["norm_with_border"]
 

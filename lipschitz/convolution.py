@@ -19,7 +19,7 @@ from evidence.validation import choice, int_tuple, positive_float
 from lipschitz.block_maximum import largest_block
 from lipschitz.border import norm_with_border
 from lipschitz.convolution_geometry import IntOrTuple, checked_geometry, circular_grid
-from lipschitz.padding import PADDINGS
+from lipschitz.layers.padding import PADDINGS
 from lipschitz.symbol import Symbol
 
 __all__ = ["singular_values", "spectral_norm", "spectral_norm_torus"]

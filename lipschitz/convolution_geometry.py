@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evidence import Enclosure
 from evidence.validation import as_float_array, int_tuple, positive_int
+from lipschitz.layers.windows import window_span
 from lipschitz.symbol import Symbol, polyphase_symbols
-from lipschitz.windows import window_span
 
 __all__ = ["Geometry", "IntOrTuple", "checked_geometry", "circular_grid"]
 

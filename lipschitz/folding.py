@@ -2,7 +2,7 @@
 
 The product of two layers' norms is never below the norm of their product, so that merging can only
 tighten a product bound. Folded weights are rounded; the layers carry entrywise bounds of the
-difference (`LinearLayer.weight_error`), computed in `lipschitz.balls`.
+difference (`LinearLayer.weight_error`), computed in `lipschitz.layers.balls`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from lipschitz import balls
-from lipschitz.balls import Ball
-from lipschitz.contract import Array, Layer
-from lipschitz.convolution_layer import Convolution
-from lipschitz.dense import Dense, Scale
-from lipschitz.joints import Identity, Permute, Reshape
+from lipschitz.layers import balls
+from lipschitz.layers.balls import Ball
+from lipschitz.layers.contract import Array, Layer
+from lipschitz.layers.convolution import Convolution
+from lipschitz.layers.dense import Dense, Scale
+from lipschitz.layers.joints import Identity, Permute, Reshape
+from lipschitz.layers.padding import Pad
 from lipschitz.network import Network, Node
-from lipschitz.padding import Pad
 
 __all__ = ["fold", "merge"]
 

@@ -32,10 +32,10 @@ from lipschitz.layers import (
     Reshape,
     Scale,
 )
+from lipschitz.layers.padding import pad
+from lipschitz.layers.windows import tap_slices, window_span
 from lipschitz.network import Network
-from lipschitz.padding import pad
 from lipschitz.tangents import window_pads
-from lipschitz.windows import tap_slices, window_span
 
 __all__ = ["derivative_balls", "slope_below"]
 
@@ -68,7 +68,7 @@ def derivative_balls(
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> network = from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]])
     >>> derivative_balls(network, np.array([0.0]), np.array([-3.0]), 64)[1][0] == 3
     True
@@ -95,7 +95,7 @@ def slope_below(
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> network = from_arrays([[[3.0], [4.0]]])
     >>> slope_below(network, np.array([0.0]), np.array([1.0]), 2, 64)
     Fraction(25, 1)
@@ -170,7 +170,9 @@ def _convolution(layer: Convolution, x: Balls) -> Balls:
     indices = list(np.ndindex(*layer.kernel_size))
     if not layer.transposed:
         padded = pad(x, layer.pad_width, layer.padding, _zero())
-        fields = [padded[(slice(None), *tap)].reshape(groups, -1, math.prod(windows)) for tap in taps]
+        fields = [
+            padded[(slice(None), *tap)].reshape(groups, -1, math.prod(windows)) for tap in taps
+        ]
         parts = []
         for g in range(groups):
             weights = np.concatenate([kernel[(g, ..., *t)] for t in indices], axis=1)

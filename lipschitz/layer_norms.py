@@ -41,7 +41,6 @@ from evidence.rounding import (
     sum_down,
 )
 from evidence.validation import choice
-from lipschitz.balls import exactly, inflate, round_down, round_up
 from lipschitz.convolution import spectral_norm
 from lipschitz.layers import (
     Activation,
@@ -59,6 +58,7 @@ from lipschitz.layers import (
     Reshape,
     Scale,
 )
+from lipschitz.layers.balls import exactly, inflate, round_down, round_up
 from lipschitz.operators import NORMS, operator_norm
 from lipschitz.tangents import enclose_linear, window_table
 

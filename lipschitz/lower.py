@@ -29,8 +29,8 @@ from evidence import Enclosure, NotCertified
 from evidence.rounding import divide_down
 from evidence.validation import as_float_array, choice, generator, positive_float, positive_int
 from lipschitz.ascent import Candidate, search
-from lipschitz.balls import round_down
 from lipschitz.high_precision import slope_below
+from lipschitz.layers.balls import round_down
 from lipschitz.network import Network
 from lipschitz.operators import NORMS, vector_norm_lower, vector_norm_upper
 from lipschitz.tangents import directional_derivative
@@ -112,7 +112,7 @@ def lower_bound(
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> absolute = from_arrays([[[3.0], [-2.0]], [[1.0, 1.0]]])
     >>> result = lower_bound(absolute, rng=np.random.default_rng(0), starts=4, steps=30)
     >>> print(result.bound)
@@ -211,7 +211,7 @@ def verify_witness(
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> identity = from_arrays([[[1.0], [-1.0]], [[1.0, -1.0]]])  # relu(x) - relu(-x)
     >>> verify_witness(identity, [0.5], [2.0]) > 1.0 - 1e-12
     True

@@ -1,43 +1,21 @@
 """A network as plain data: layers in a directed acyclic graph, float64 weights, exact shapes.
 
-The readers `from_arrays`, `from_mat`, `from_onnx` and `from_torch` live in files of their own, each
-with its own dependencies; they are found here too, imported when first asked for.
+The readers that make one are in `lipschitz.readers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evidence import NotCertified
 from evidence.validation import as_float_array
-from lipschitz.balls import Ball
-from lipschitz.contract import Array, Layer, Shape, shape_tuple, store
+from lipschitz.layers.balls import Ball
+from lipschitz.layers.contract import Array, Layer, Shape, shape_tuple, store
 
-if TYPE_CHECKING:
-    from lipschitz.read_arrays import from_arrays, from_mat
-    from lipschitz.read_onnx import from_onnx
-    from lipschitz.read_torch import from_torch
-
-__all__ = ["Network", "Node", "chain", "from_arrays", "from_mat", "from_onnx", "from_torch"]
-
-_READERS = {
-    "from_arrays": "lipschitz.read_arrays",
-    "from_mat": "lipschitz.read_arrays",
-    "from_onnx": "lipschitz.read_onnx",
-    "from_torch": "lipschitz.read_torch",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """The readers, on demand."""
-    if name not in _READERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_READERS[name]), name)
+__all__ = ["Network", "Node", "chain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

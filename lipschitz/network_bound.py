@@ -67,7 +67,7 @@ def lipschitz_enclosure(
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> network = from_arrays([[[2.0], [-2.0]], [[1.0, -1.0]]])  # 2 x, in disguise
     >>> result = lipschitz_enclosure(network, rng=np.random.default_rng(0), starts=4, steps=30)
     >>> result.bound.lower <= 2.0 <= result.bound.upper

@@ -40,7 +40,6 @@ import numpy as np
 from evidence.enclosure import Enclosure
 from evidence.rounding import add_up, divide_up, mul_up, norm_upper, sqrt_up
 from evidence.validation import choice
-from lipschitz.balls import Ball
 from lipschitz.blocks import Block, block_matrix, linear_blocks
 from lipschitz.layer_norms import layer_norm
 from lipschitz.layers import (
@@ -54,6 +53,7 @@ from lipschitz.layers import (
     Permute,
     Reshape,
 )
+from lipschitz.layers.balls import Ball
 from lipschitz.network import Network, Node
 from lipschitz.operators import NORMS, operator_norm
 
@@ -143,7 +143,7 @@ def product_bound(network: Network, norm: float = 2, *, rtol: float = 1e-6) -> P
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> result = product_bound(from_arrays([[[3.0], [4.0]], [[1.0, 2.0]]]))
     >>> print(result.bound)
     <= 11.18034 (upper bound only: composition)

@@ -34,7 +34,7 @@ class HardGates:
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> network = from_arrays([np.array([[2.0], [-1.0]]), np.array([[1.0, 1.0]])])
     >>> gates = HardGates(network, np.array([[3.0], [-3.0]]))
     >>> gates.push(np.ones((2, 1))).ravel()

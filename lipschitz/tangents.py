@@ -25,14 +25,20 @@ from numpy.typing import NDArray
 
 from evidence import NotCertified
 from evidence.rounding import gamma
-from lipschitz.balls import SMALLEST, Ball, ball_of_bounds, bounds_of_ball, exactly, inflate
-from lipschitz.balls import multiply as multiply_balls
 from lipschitz.layers import Activation, AveragePool, Layer, LinearLayer, MaxPool
+from lipschitz.layers.balls import SMALLEST, Ball, ball_of_bounds, bounds_of_ball, exactly, inflate
+from lipschitz.layers.balls import multiply as multiply_balls
+from lipschitz.layers.padding import pad
+from lipschitz.layers.windows import tap_slices, window_span
 from lipschitz.network import Network
-from lipschitz.padding import pad
-from lipschitz.windows import tap_slices, window_span
 
-__all__ = ["directional_derivative", "enclose_linear", "push_tangent", "window_pads", "window_table"]
+__all__ = [
+    "directional_derivative",
+    "enclose_linear",
+    "push_tangent",
+    "window_pads",
+    "window_table",
+]
 
 Array = NDArray[np.float64]
 
@@ -57,7 +63,7 @@ def directional_derivative(network: Network, point: Array, direction: Array) -> 
 
     Examples
     --------
-    >>> from lipschitz.read_arrays import from_arrays
+    >>> from lipschitz.readers.read_arrays import from_arrays
     >>> absolute = from_arrays([[[1.0], [-1.0]], [[1.0, 1.0]]])
     >>> x, v = np.array([[-3.0]]), np.array([[1.0]])
     >>> _, (center, radius) = directional_derivative(absolute, x, v)

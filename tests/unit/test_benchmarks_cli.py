@@ -24,7 +24,7 @@ from benchmarks.comparison import PEERS, LayerTask, layer_cases, measure_layer
 from benchmarks.harness import Case, Measurement, contradictions, measure
 from benchmarks.tables import bound_text
 from evidence import Enclosure, NotCertified
-from lipschitz.convolution_layer import Convolution
+from lipschitz.layers.convolution import Convolution
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = "gaussian, other*1-d"  # one layer in one dimension: 0.1 s

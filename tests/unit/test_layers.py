@@ -24,7 +24,7 @@ from lipschitz.layers import (
     Reshape,
     Scale,
 )
-from lipschitz.padding import PADDINGS
+from lipschitz.layers.padding import PADDINGS
 from tests.oracles import convolution_matrix
 
 Array = NDArray[np.float64]
@@ -148,7 +148,7 @@ def test_memory_blocks_do_not_change_a_convolution(monkeypatch: pytest.MonkeyPat
     integral = replace(layer, kernel=np.rint(4 * layer.kernel), bias=None)
     x = np.rint(8 * np.random.default_rng(4).standard_normal((2, *layer.input_shape)))
     at_once = integral.apply(x), integral.adjoint(integral.apply(x))[0]
-    monkeypatch.setattr("lipschitz.windows._BLOCK", 1)
+    monkeypatch.setattr("lipschitz.layers.windows._BLOCK", 1)
     one_by_one = integral.apply(x), integral.adjoint(integral.apply(x))[0]
     # Sums of small integers are exact in any order.
     assert all(np.array_equal(a, b) for a, b in zip(at_once, one_by_one, strict=True))

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from evidence import NotCertified
-from lipschitz import balls
 from lipschitz.folding import merge
 from lipschitz.layers import (
     Activation,
@@ -26,6 +25,7 @@ from lipschitz.layers import (
     Permute,
     Reshape,
     Scale,
+    balls,
 )
 from lipschitz.network import Network, Node, chain
 
@@ -144,7 +144,7 @@ def exact_network(weights: list[Array], x: Array) -> list[Fraction]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_rounding_of_a_whole_network_is_enclosed(seed: int) -> None:
-    from lipschitz.read_arrays import from_arrays
+    from lipschitz.readers.read_arrays import from_arrays
 
     rng = np.random.default_rng([1, seed])
     weights = [rng.standard_normal((7, 5)), rng.standard_normal((6, 7)), np.ones((2, 6)) / 3.0]

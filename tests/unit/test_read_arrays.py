@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lipschitz.layers import Activation, Dense
-from lipschitz.read_arrays import from_arrays, from_mat
+from lipschitz.readers.read_arrays import from_arrays, from_mat
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evidence import NotCertified
 from lipschitz.layers import Add, AveragePool, Convolution, Dense, Scale
 from lipschitz.network import Network
-from lipschitz.read_onnx import from_onnx
+from lipschitz.readers.read_onnx import from_onnx
 
 onnx = pytest.importorskip("onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -78,7 +78,7 @@ def one(
 
 def agrees(network: Network, proto: Any, shape: Sequence[int]) -> bool:
     """Whether the network gives the values of the reference evaluator in float32."""
-    from lipschitz.onnx_reference import reference
+    from lipschitz.readers.onnx_reference import reference
 
     x = np.random.default_rng(9).standard_normal((1, *network.input_shape)).astype(np.float32)
     theirs = reference(proto, "x", tuple(shape), np.float32)(x)
@@ -571,7 +571,7 @@ def test_old_opsets_are_refused(tmp_path: Path) -> None:
 
 # ---- the comparison -----------------------------------------------------------------------------
 def test_a_reader_that_errs_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lipschitz.onnx_operators import OPERATORS as HANDLERS
+    from lipschitz.readers.onnx_operators import OPERATORS as HANDLERS
 
     monkeypatch.setitem(HANDLERS, "Tanh", HANDLERS["Sigmoid"])
     with pytest.raises(NotCertified, match=r"differs from it by .*no bound of it") as refusal:
@@ -582,7 +582,7 @@ def test_a_reader_that_errs_is_caught(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_difference_in_the_ninth_digit_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lipschitz.onnx_operators import OPERATORS as HANDLERS
+    from lipschitz.readers.onnx_operators import OPERATORS as HANDLERS
 
     original = HANDLERS["MatMul"]
 
@@ -597,7 +597,7 @@ def test_a_difference_in_the_ninth_digit_is_caught(
 def test_where_the_reference_fails_in_float64_it_is_run_in_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lipschitz import onnx_reference
+    from lipschitz.readers import onnx_reference
 
     original = onnx_reference.reference
 
@@ -607,7 +607,7 @@ def test_where_the_reference_fails_in_float64_it_is_run_in_float32(
 
         return original(proto, name, shape, dtype) if dtype is allowed else failing
 
-    monkeypatch.setattr("lipschitz.read_onnx.reference", fails_in_float64)
+    monkeypatch.setattr("lipschitz.readers.read_onnx.reference", fails_in_float64)
     allowed: Any = np.float32
     assert one(tmp_path, "MatMul", (1, 4), {"w": weights(4, 6)}).output_shape == (6,)
     allowed = None

@@ -12,7 +12,7 @@ import pytest
 from evidence import NotCertified
 from lipschitz.layers import Add, AveragePool, Convolution, Dense
 from lipschitz.network import Network
-from lipschitz.read_torch import from_torch
+from lipschitz.readers.read_torch import from_torch
 
 torch: Any = pytest.importorskip("torch")
 nn = torch.nn
@@ -407,7 +407,7 @@ def noise() -> Any:
 
 
 def test_a_reader_that_errs_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    import lipschitz.read_torch as reader
+    import lipschitz.readers.read_torch as reader
 
     table = reader.module_table()
     table[nn.Tanh] = table[nn.Sigmoid]

@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.validation import int_tuple
-from lipschitz.balls import Ball, ball_of_bounds, bounds_of_ball
-from lipschitz.contract import Array, Layer, LinearLayer, Shape, SingleInput, shape_tuple, store
-from lipschitz.padding import Widths, pad, pad_adjoint, padded_sizes, width_pairs
-from lipschitz.windows import Tap, output_sizes, tap_slices, window_span
+from lipschitz.layers.balls import Ball, ball_of_bounds, bounds_of_ball
+from lipschitz.layers.contract import (
+    Array,
+    Layer,
+    LinearLayer,
+    Shape,
+    SingleInput,
+    shape_tuple,
+    store,
+)
+from lipschitz.layers.padding import Widths, pad, pad_adjoint, padded_sizes, width_pairs
+from lipschitz.layers.windows import Tap, output_sizes, tap_slices, window_span
 
 __all__ = ["AveragePool", "MaxPool"]
 

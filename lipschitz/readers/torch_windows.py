@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz.builder import NetworkBuilder, Value
-from lipschitz.contract import Array
-from lipschitz.padding import Widths
+from lipschitz.layers.contract import Array
+from lipschitz.layers.padding import Widths
+from lipschitz.readers.builder import NetworkBuilder, Value
 
 __all__ = [
     "Handler",

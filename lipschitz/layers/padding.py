@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.validation import choice, nonnegative_int
-from lipschitz.contract import Array, LinearLayer, Shape, SingleInput, shape_tuple, store
+from lipschitz.layers.contract import Array, LinearLayer, Shape, SingleInput, shape_tuple, store
 
 __all__ = [
     "PADDINGS",

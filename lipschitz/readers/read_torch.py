@@ -13,12 +13,12 @@ import numpy as np
 
 from evidence import NotCertified
 from evidence.validation import generator
-from lipschitz.builder import NetworkBuilder, Value
-from lipschitz.contract import Array, Shape, shape_tuple
-from lipschitz.extraction import DOUBLE_TOLERANCE, check_extraction
+from lipschitz.layers.contract import Array, Shape, shape_tuple
 from lipschitz.network import Network
-from lipschitz.torch_functions import function_table, method_table, takes_constant_first
-from lipschitz.torch_modules import module_table
+from lipschitz.readers.builder import NetworkBuilder, Value
+from lipschitz.readers.extraction import DOUBLE_TOLERANCE, check_extraction
+from lipschitz.readers.torch_functions import function_table, method_table, takes_constant_first
+from lipschitz.readers.torch_modules import module_table
 
 if TYPE_CHECKING:
     from torch import nn

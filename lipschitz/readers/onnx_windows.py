@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from evidence import NotCertified
 from evidence.validation import int_tuple
-from lipschitz.builder import NetworkBuilder, Value
-from lipschitz.contract import Array
-from lipschitz.onnx_node import Operator
-from lipschitz.padding import Widths
-from lipschitz.windows import window_span
+from lipschitz.layers.contract import Array
+from lipschitz.layers.padding import Widths
+from lipschitz.layers.windows import window_span
+from lipschitz.readers.builder import NetworkBuilder, Value
+from lipschitz.readers.onnx_node import Operator
 
 __all__ = ["average_pool", "conv", "conv_transpose", "global_average_pool", "max_pool", "pad"]
 

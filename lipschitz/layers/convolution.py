@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evidence.validation import choice, int_tuple, positive_int
-from lipschitz.contract import (
+from lipschitz.layers.contract import (
     Array,
     LinearLayer,
     Shape,
@@ -21,7 +21,7 @@ from lipschitz.contract import (
     shape_tuple,
     store,
 )
-from lipschitz.padding import (
+from lipschitz.layers.padding import (
     PADDINGS,
     Widths,
     multiplicity,
@@ -30,7 +30,7 @@ from lipschitz.padding import (
     padded_sizes,
     width_pairs,
 )
-from lipschitz.windows import Tap, correlate, output_sizes, scatter, window_span
+from lipschitz.layers.windows import Tap, correlate, output_sizes, scatter, window_span
 
 __all__ = ["Convolution"]
 

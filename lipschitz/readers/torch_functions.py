@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz import balls, torch_windows
-from lipschitz.builder import NetworkBuilder, Value, axis_of
-from lipschitz.torch_windows import Handler, array_of
+from lipschitz.layers import balls
+from lipschitz.readers import torch_windows
+from lipschitz.readers.builder import NetworkBuilder, Value, axis_of
+from lipschitz.readers.torch_windows import Handler, array_of
 
 __all__ = ["batch_norm", "function_table", "method_table", "takes_constant_first"]
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from evidence.validation import nonnegative_int, positive_int
-from lipschitz.contract import Array, LinearLayer, Moving, Shape, SingleInput, shape_tuple, store
+from lipschitz.layers.contract import (
+    Array,
+    LinearLayer,
+    Moving,
+    Shape,
+    SingleInput,
+    shape_tuple,
+    store,
+)
 
 __all__ = ["Add", "Concatenate", "Identity", "Permute", "Reshape"]
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz.contract import Array
+from lipschitz.layers.contract import Array
 from lipschitz.network import Network
 
 __all__ = ["DOUBLE_TOLERANCE", "SINGLE_TOLERANCE", "check_extraction"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lipschitz.contract import (
+from lipschitz.layers.contract import (
     Array,
     LinearLayer,
     Shape,

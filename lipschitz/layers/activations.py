@@ -18,8 +18,15 @@ from typing import Final
 import numpy as np
 
 from evidence.validation import choice
-from lipschitz.balls import SMALLEST, Ball, ball_of_bounds, bounds_of_ball, round_down, round_up
-from lipschitz.contract import Array, Layer, Shape, SingleInput, shape_tuple, store
+from lipschitz.layers.balls import (
+    SMALLEST,
+    Ball,
+    ball_of_bounds,
+    bounds_of_ball,
+    round_down,
+    round_up,
+)
+from lipschitz.layers.contract import Array, Layer, Shape, SingleInput, shape_tuple, store
 
 __all__ = ["ACTIVATIONS", "Activation"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence import NotCertified
-from lipschitz.builder import Value
-from lipschitz.contract import Array
+from lipschitz.layers.contract import Array
+from lipschitz.readers.builder import Value
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -16,15 +16,15 @@ from typing import Any, Final
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz.activations import Activation
-from lipschitz.balls import Ball, exactly
-from lipschitz.contract import Array, Layer, Shape
-from lipschitz.convolution_layer import Convolution
-from lipschitz.dense import Dense, Scale, broadcasts
-from lipschitz.joints import Add, Concatenate, Identity, Permute, Reshape
+from lipschitz.layers.activations import Activation
+from lipschitz.layers.balls import Ball, exactly
+from lipschitz.layers.contract import Array, Layer, Shape
+from lipschitz.layers.convolution import Convolution
+from lipschitz.layers.dense import Dense, Scale, broadcasts
+from lipschitz.layers.joints import Add, Concatenate, Identity, Permute, Reshape
+from lipschitz.layers.padding import Pad
+from lipschitz.layers.pooling import AveragePool, MaxPool
 from lipschitz.network import Network, Node
-from lipschitz.padding import Pad
-from lipschitz.pooling import AveragePool, MaxPool
 
 __all__ = ["NetworkBuilder", "Value", "axis_of", "resolve_shape", "sample_of"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evidence import NotCertified
-from lipschitz.contract import Shape
-from lipschitz.onnx_node import Constant
-from lipschitz.onnx_operators import OPERATORS
+from lipschitz.layers.contract import Shape
+from lipschitz.readers.onnx_node import Constant
+from lipschitz.readers.onnx_operators import OPERATORS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto

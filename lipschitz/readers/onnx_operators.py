@@ -9,12 +9,13 @@ from typing import Final
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz import balls, onnx_windows
-from lipschitz.balls import Ball
-from lipschitz.builder import NetworkBuilder, Value
-from lipschitz.contract import Array
-from lipschitz.onnx_constants import CONSTANT_OPERATORS
-from lipschitz.onnx_node import Operator
+from lipschitz.layers import balls
+from lipschitz.layers.balls import Ball
+from lipschitz.layers.contract import Array
+from lipschitz.readers import onnx_windows
+from lipschitz.readers.builder import NetworkBuilder, Value
+from lipschitz.readers.onnx_constants import CONSTANT_OPERATORS
+from lipschitz.readers.onnx_node import Operator
 
 __all__ = ["OPERATORS"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lipschitz.builder import Value
-from lipschitz.onnx_node import Constant, Operator
+from lipschitz.readers.builder import Value
+from lipschitz.readers.onnx_node import Constant, Operator
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from evidence.validation import as_float_array
-from lipschitz.activations import ACTIVATIONS, Activation
-from lipschitz.contract import Array, Layer
-from lipschitz.dense import Dense
+from lipschitz.layers.activations import ACTIVATIONS, Activation
+from lipschitz.layers.contract import Array, Layer
+from lipschitz.layers.dense import Dense
 from lipschitz.network import Network, chain
 
 __all__ = ["from_arrays", "from_mat"]

@@ -6,13 +6,13 @@ Linear (``is_linear``): `Dense`, `Convolution`, `Scale`, `AveragePool`, `Pad`, `
 
 from __future__ import annotations
 
-from lipschitz.activations import ACTIVATIONS, Activation
-from lipschitz.contract import Layer, LinearLayer
-from lipschitz.convolution_layer import Convolution
-from lipschitz.dense import Dense, Scale
-from lipschitz.joints import Add, Concatenate, Identity, Permute, Reshape
-from lipschitz.padding import Pad
-from lipschitz.pooling import AveragePool, MaxPool
+from lipschitz.layers.activations import ACTIVATIONS, Activation
+from lipschitz.layers.contract import Layer, LinearLayer
+from lipschitz.layers.convolution import Convolution
+from lipschitz.layers.dense import Dense, Scale
+from lipschitz.layers.joints import Add, Concatenate, Identity, Permute, Reshape
+from lipschitz.layers.padding import Pad
+from lipschitz.layers.pooling import AveragePool, MaxPool
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,14 +1,14 @@
-"""torch's modules as calls of the functions in `lipschitz.torch_functions`."""
+"""torch's modules as calls of the functions in `lipschitz.readers.torch_functions`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from evidence import NotCertified
-from lipschitz import torch_windows
-from lipschitz.builder import NetworkBuilder, Value, axis_of
-from lipschitz.torch_functions import batch_norm, function_table
-from lipschitz.torch_windows import Handler
+from lipschitz.readers import torch_windows
+from lipschitz.readers.builder import NetworkBuilder, Value, axis_of
+from lipschitz.readers.torch_functions import batch_norm, function_table
+from lipschitz.readers.torch_windows import Handler
 
 __all__ = ["module_table"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lipschitz.contract import Array, Shape
+from lipschitz.layers.contract import Array, Shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto

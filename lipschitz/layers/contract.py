@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evidence.rounding import gamma
 from evidence.validation import as_float_array, positive_int
-from lipschitz.balls import SMALLEST, Ball, inflate
+from lipschitz.layers.balls import SMALLEST, Ball, inflate
 
 __all__ = [
     "Array",

@@ -10,11 +10,11 @@ import numpy as np
 
 from evidence import NotCertified
 from evidence.validation import generator
-from lipschitz.builder import NetworkBuilder, Value
-from lipschitz.extraction import DOUBLE_TOLERANCE, SINGLE_TOLERANCE, check_extraction
 from lipschitz.network import Network
-from lipschitz.onnx_constants import fold_constant
-from lipschitz.onnx_graph import (
+from lipschitz.readers.builder import NetworkBuilder, Value
+from lipschitz.readers.extraction import DOUBLE_TOLERANCE, SINGLE_TOLERANCE, check_extraction
+from lipschitz.readers.onnx_constants import fold_constant
+from lipschitz.readers.onnx_graph import (
     check_valid,
     ends,
     initializers,
@@ -25,9 +25,9 @@ from lipschitz.onnx_graph import (
     refuse_unsupported,
     topological_order,
 )
-from lipschitz.onnx_node import Constant, Operator
-from lipschitz.onnx_operators import OPERATORS
-from lipschitz.onnx_reference import EvaluatorFailedError, in_float64, reference
+from lipschitz.readers.onnx_node import Constant, Operator
+from lipschitz.readers.onnx_operators import OPERATORS
+from lipschitz.readers.onnx_reference import EvaluatorFailedError, in_float64, reference
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lipschitz.contract import Array, Shape
+from lipschitz.layers.contract import Array, Shape
 
 __all__ = ["Tap", "correlate", "output_sizes", "scatter", "tap_slices", "window_span"]
 
