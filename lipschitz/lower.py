@@ -57,6 +57,13 @@ class LowerBound:
         ``||Df(point; direction)|| / ||direction||`` is at least ``bound.lower``.
     bits : int or None
         Precision of the balls that prove it: None for float64.
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> found = lower_bound(from_arrays([[[3.0]], [[2.0]]]), rng=np.random.default_rng(0))
+    >>> found.bound.upper, round(found.bound.lower, 9)
+    (inf, 6.0)
     """
 
     bound: Enclosure

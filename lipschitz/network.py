@@ -29,6 +29,12 @@ class Node:
     layer : Layer
     inputs : tuple of int
         The values it reads: 0 is the network's input, ``j + 1`` the output of node ``j``.
+
+    Examples
+    --------
+    >>> from lipschitz.layers import Dense
+    >>> Node(name="first", layer=Dense(weight=[[2.0]]), inputs=(0,)).inputs
+    (0,)
     """
 
     name: str
@@ -211,7 +217,19 @@ class Network:
 
 
 def chain(layers: Sequence[tuple[str, Layer]]) -> tuple[Node, ...]:
-    """Nodes that apply the named layers one after the other."""
+    """Nodes that apply the named layers one after the other.
+
+    Parameters
+    ----------
+    layers : sequence of (str, Layer)
+
+    Examples
+    --------
+    >>> from lipschitz.layers import Dense
+    >>> nodes = chain([("first", Dense(weight=[[2.0]])), ("second", Dense(weight=[[3.0]]))])
+    >>> Network(input_shape=(1,), nodes=nodes).apply(np.array([[1.0]]))
+    array([[6.]])
+    """
     return tuple(
         Node(name=name, layer=layer, inputs=(j,)) for j, (name, layer) in enumerate(layers)
     )

@@ -25,6 +25,13 @@ class NetworkBound:
         Of ``sup ||f(x) - f(y)||_p / ||x - y||_p``.
     upper : ProductBound
     lower : LowerBound
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> network = from_arrays([[[3.0]], [[2.0]]])
+    >>> 6.0 in lipschitz_enclosure(network, rng=np.random.default_rng(0)).bound
+    True
     """
 
     bound: Enclosure

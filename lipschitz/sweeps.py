@@ -111,15 +111,15 @@ class SmoothSweep:
     Parameters
     ----------
     network : Network
-    scales : sequence of float
-        Typical size of every value; ``tau`` is measured in it.
+    scales : sequence of arrays, shape (batch,)
+        Typical size of every value, for every sample; ``tau`` is measured in it.
     """
 
     network: Network
-    scales: tuple[float, ...]
+    scales: tuple[Array, ...]
 
     def gradients(
-        self, points: Array, directions: Array, covectors: Array, tau: float
+        self, points: Array, directions: Array, covectors: Array, tau: Array | float
     ) -> tuple[Array, Array, Array]:
         """``dg/dx``, ``J_tau^T u`` and ``J_tau v``."""
         nodes = self.network.nodes
@@ -130,7 +130,7 @@ class SmoothSweep:
         for node in nodes:
             zs, dzs = [values[i] for i in node.inputs], [tangents[i] for i in node.inputs]
             if isinstance(node.layer, Activation):
-                width = tau * self.scales[node.inputs[0]]
+                width = (tau * self.scales[node.inputs[0]]).reshape(-1, *(1,) * (zs[0].ndim - 1))
                 value, slope, bend = _smoothed(node.layer, zs[0], width)
                 values.append(value)
                 tangents.append(slope * dzs[0])
@@ -158,10 +158,10 @@ class SmoothSweep:
         return _or_zero(value_bars[0], shape), _or_zero(tangent_bars[0], shape), image
 
 
-def value_scales(network: Network, points: Array) -> tuple[float, ...]:
-    """Mean absolute size of every value over a batch; 1 where all are zero."""
-    sizes = [float(np.mean(np.abs(value))) for value in network.values(points)]
-    return tuple(size if 0.0 < size < np.inf else 1.0 for size in sizes)
+def value_scales(network: Network, points: Array) -> tuple[Array, ...]:
+    """Mean absolute size of every value, for every sample; 1 where all entries are zero."""
+    sizes = [np.mean(np.abs(_flat(value)), axis=1) for value in network.values(points)]
+    return tuple(np.where((size > 0.0) & (size < np.inf), size, 1.0) for size in sizes)
 
 
 def dual_vector(values: Array, norm: float) -> Array:
@@ -195,7 +195,7 @@ def _hard_gate(node: Node, argument: Array) -> Gate:
     return node.layer.winners(argument) if isinstance(node.layer, MaxPool) else None
 
 
-def _smoothed(layer: Activation, z: Array, width: float) -> tuple[Array, Array, Array]:
+def _smoothed(layer: Activation, z: Array, width: Array) -> tuple[Array, Array, Array]:
     """Value, slope and bend (second derivative) of the smoothed activation."""
     if layer.is_smooth:
         step = 1e-3 * width

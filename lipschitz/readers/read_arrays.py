@@ -98,8 +98,20 @@ def from_mat(
 
     Notes
     -----
-    LipSDP's files hold no biases, which no global Lipschitz constant depends on; the network has
-    none then, and `Network.notes` says so.
+    LipSDP's files hold no biases. Bounds by composition do not depend on them, the constant itself
+    does; the network has none then, and `Network.notes` says so.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scipy.io import savemat
+    >>> weights = np.empty((1, 2), object)
+    >>> weights[0, 0], weights[0, 1] = np.array([[1.0, 2.0]]), np.array([[3.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     savemat(f"{folder}/critic.mat", {"weights": weights})
+    ...     network = from_mat(f"{folder}/critic.mat")
+    >>> network.apply(np.array([[1.0, 1.0]]))
+    array([[9.]])
     """
     import scipy.io
 

@@ -70,6 +70,20 @@ def from_onnx(path: str | os.PathLike[str], *, rng: np.random.Generator | None =
     Notes
     -----
     Opset 7 or later. Only nodes that the output depends on are read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import onnx
+    >>> model = onnx.parser.parse_model('''
+    ...     <ir_version: 8, opset_import: ["" : 13]>
+    ...     critic (float[1, 2] x) => (float[1, 2] y) { y = Relu(x) }
+    ... ''')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     onnx.save(model, f"{folder}/critic.onnx")
+    ...     network = from_onnx(f"{folder}/critic.onnx")
+    >>> network.input_shape, network.output_shape
+    ((2,), (2,))
     """
     draws = np.random.default_rng(0) if rng is None else generator(rng)
     try:

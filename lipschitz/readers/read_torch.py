@@ -67,6 +67,13 @@ def from_torch(
     cannot be. Weights that the module computes (spectral normalisation, weight normalisation) are
     taken as evaluated in float64 in evaluation mode. A softplus with threshold 20 is taken as
     ``log(1 + exp(beta x)) / beta`` throughout.
+
+    Examples
+    --------
+    >>> import torch
+    >>> critic = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+    >>> from_torch(critic, (4,)).output_shape
+    (1,)
     """
     import torch
 
