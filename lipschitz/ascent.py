@@ -31,6 +31,8 @@ _LEARNING_RATES = (0.02, 0.3)
 _SCREENED_NUMBERS = 4_000_000
 _KEPT = 8
 _WHOLE_JACOBIAN = 64
+_CROSSINGS = 12
+_PATIENCE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def search(
         On both sides of the network.
     starts, steps : int
         Starting points (8 to 64 times as many are looked at), and steps of their ascent; after a
-        third of the way only the better quarter goes on. There are ``steps / 7`` kicks.
+        third of the way only the better quarter goes on. There are at most ``steps / 3`` kicks.
     rng : numpy.random.Generator
     time_limit : float
         Seconds; the search stops between two steps.
@@ -97,16 +99,20 @@ class _Climber:
         if all(layer.is_linear for layer in self.network.layers):
             return self.sharpen(self.screen(_KEPT))
         found = self.screen(starts)
-        found = self.ascend(found, steps // 3, (1.0, 0.1), begin + 0.3 * time_limit)
+        found = self.ascend(found, steps // 3, (1.0, 0.1), begin + 0.15 * time_limit)
         found = found[: max(4, starts // 4)]
-        found = self.ascend(found, steps - steps // 3, (0.3, 0.01), begin + 0.5 * time_limit)
-        found = self.cross(found[:_KEPT], 4, steps // 3, begin + 0.6 * time_limit)
-        for _ in range(steps // 7):
-            if time.perf_counter() > begin + 0.9 * time_limit:
+        found = self.ascend(found, steps - steps // 3, (0.3, 0.01), begin + 0.3 * time_limit)
+        found = self.cross(found[:_KEPT], 2, begin + 0.4 * time_limit)
+        stalled = 0
+        for _ in range(steps // 3):
+            if stalled == _PATIENCE or time.perf_counter() > begin + 0.9 * time_limit:
                 break
             hopped = self.kick(found[:4], 16)
-            hopped = self.ascend(hopped, 60, (0.2, 0.01), begin + time_limit)
-            hopped = self.cross(hopped[:4], 2, steps // 3, begin + time_limit)
+            hopped = self.ascend(hopped, min(60, steps), (0.2, 0.01), begin + time_limit)
+            hopped = self.cross(hopped[:4], 1, begin + time_limit)
+            stalled += 1
+            if hopped[0].estimate > found[0].estimate * (1.0 + 1e-6):
+                stalled = 0
             found = _distinct([*found, *hopped])
         return self.sharpen(found)
 
@@ -145,13 +151,16 @@ class _Climber:
         sweep = SmoothSweep(self.network, value_scales(self.network, points))
         _, v, u = self._measure(points, directions, sizes, 2)
         mean, square = np.zeros_like(points), np.zeros_like(points)
+        # Half of the points start with narrower gates, and all move at their own pace.
+        narrower = np.where(self.rng.random(len(points)) < 0.5, self.rng.random(len(points)), 0.0)
+        widest = taus[0] * 10.0**-narrower
         low, high = np.log(_LEARNING_RATES)
         rates = np.exp(self.rng.uniform(low, high, len(points))).reshape(self.axes)
         for step in range(steps):
             if time.perf_counter() > deadline:
                 break
             progress = step / max(steps - 1, 1)
-            tau = taus[0] * (taus[1] / taus[0]) ** progress
+            tau = widest * (taus[1] / widest) ** progress
             gradient, pulled, image = sweep.gradients(points, v, u, tau)
             value = np.einsum("bi,bi->b", _flat(u), _flat(image)).reshape(self.axes)
             gradient = gradient / np.maximum(np.abs(value), 1e-300)
@@ -169,9 +178,7 @@ class _Climber:
                 best = [max(a, b, key=_estimate) for a, b in zip(best, seen, strict=True)]
         return sorted(best, key=_estimate, reverse=True)
 
-    def cross(
-        self, starts: Sequence[Candidate], count: int, rounds: int, deadline: float
-    ) -> list[Candidate]:
+    def cross(self, starts: Sequence[Candidate], count: int, deadline: float) -> list[Candidate]:
         """`cross_facets` from the first ``count`` candidates."""
         found = list(starts)
         for i, start in enumerate(found[:count]):
@@ -180,7 +187,7 @@ class _Climber:
                 norm=self.norm,
                 point=start.point,
                 direction=start.direction,
-                rounds=rounds,
+                rounds=_CROSSINGS,
                 rng=self.rng,
                 deadline=deadline,
                 inside=self._inside,

@@ -24,7 +24,7 @@ __all__ = ["cross_facets"]
 Array = NDArray[np.float64]
 
 _TRIALS = 32
-_PATIENCE = 30
+_PATIENCE = 6
 
 
 def cross_facets(

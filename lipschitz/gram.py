@@ -5,14 +5,18 @@ and ``K_q`` antisymmetric, over the lags ``q`` of one half space. The tables are
 ``G`` at the nodes of a small DFT; a frequency then costs two thin matrix products, and a proof one
 Cholesky factorisation of ``t I - G(w)`` on the smaller channel side.
 
-Rounding. Write ``c = sum_p ||C_p||_F``, a bound of every ``||F(w)||_F``, P for the number of taps,
-M for the columns and n for the DFT nodes. Then (u = 2^-53, Frobenius norms, first order)
+Rounding (u = 2^-53, Frobenius norms, first order). Write P for the number of taps, M for the
+columns, n for the DFT nodes, ``c = sum_p ||C_p||``, ``s = sum_p ||C_p||^2``, and ``f`` for the largest
+``||F||`` at a node, so that ``s`` is the mean of ``||F||^2`` over the nodes (Parseval).
 
-- ``F`` at a node: phases to 4 u, dot products of length P:        ``(3 P + 16) u c``
-- its Gram matrix: real dot products of length 2 M, and the above:  ``(3 M + 6 P + 40) u c^2``
-- inverse DFT of length n: the above, and dot products:             ``+ (3 n + 16) u c^2``
-- assembly: n coefficients with that error each, dot products of length n, and angles computed with
-  relative error ``(D + 1) u``.
+- ``F`` at a node: phases to 4 u, dot products of length P:             ``(3 P + 16) u c``
+- its Gram matrix: real dot products of length 2 M, and the above:       ``e = 3 (M + 4) u f^2 +
+  2 (3 P + 16) u c f``
+- coefficients: an exact inverse DFT turns errors ``e`` at the nodes into coefficient errors whose
+  squares add up to at most ``e^2``, so that they add up to ``sqrt(n) e``; its own dot products of
+  length n round by ``(3 n + 16) u s`` in each of the n coefficients
+- assembly at any frequency: the sum of these, and dot products of length n and angles computed
+  with relative error ``(D + 1) u``, both relative to ``sum_q (||S_q|| + ||K_q||)``.
 
 ``assembly_error`` is their sum with one per cent for the higher orders.
 """
@@ -67,16 +71,18 @@ class GramPolynomial:
         self.sine_table: NDArray[Any] = (np.sin(angles[1:, 1:]) * (4.0 / n)) @ odd
         self._tables = {np.dtype(np.float64): (self.cosine_table, self.sine_table)}
 
-        c = symbol.size_bound()
-        reach = float(2.0 * math.pi * np.sum(np.array(extents)))
-        per_lag = 3.0 * symbol.columns + 6.0 * len(offsets) + 3.0 * n + 60.0
-        terms = n * per_lag + 3.0 * n + 2.0 * (symbol.ndim + 1) * (reach + 1.0) + 32.0
-        self.assembly_error = 1.01 * terms * UNIT_ROUNDOFF * c * c
+        self.assembly_error = _assembly_error(
+            symbol, n, float(np.max(even[:, :: m + 1].sum(axis=1))), self._table_size()
+        )
         self._single_error: float | None = None
         self._single_margin = 0.0
-        self._lag_norms: NDArray[np.float64] | None = None
         self.batch = max(1, _BATCH_BYTES // (16 * m * m))
         self.proofs = 0
+
+    def _table_size(self) -> float:
+        """``||S_0|| + sum_q (||S_q|| + ||K_q||)`` in the Frobenius norm."""
+        even = np.linalg.norm(self.cosine_table, axis=1).sum()
+        return float(even + np.linalg.norm(self.sine_table, axis=1).sum())
 
     @property
     def is_small(self) -> bool:
@@ -290,6 +296,18 @@ class RayleighPolynomial:
         angles = self.lags @ frequency
         slopes = -np.sin(angles) * self.even[1:] + np.cos(angles) * self.odd
         return np.asarray(self.lags.T @ slopes)
+
+
+def _assembly_error(symbol: Symbol, n: int, largest_trace: float, table_size: float) -> float:
+    """The error of an assembled Gram matrix in the spectral norm, see the head of this file."""
+    taps, columns = len(symbol.offsets), symbol.columns
+    c, f = symbol.size_bound(), math.sqrt(largest_trace)
+    s = float(np.sum(symbol.coefficients**2))
+    reach = 2.0 * math.pi * float(np.sum(symbol.offsets.max(axis=0, initial=0) + 1))
+    at_nodes = 3.0 * (columns + 4) * f * f + 2.0 * (3 * taps + 16) * c * f
+    inverse = n * (3.0 * n + 16.0) * s
+    assembly = (3.0 * n + 2.0 * (symbol.ndim + 1) * (reach + 1.0) + 32.0) * table_size
+    return 1.01 * UNIT_ROUNDOFF * (math.sqrt(n) * at_nodes + inverse + assembly)
 
 
 def _half_space(extents: list[int]) -> NDArray[np.int64]:
