@@ -275,9 +275,9 @@ class Environment:
     @classmethod
     def here(cls, *, command: Sequence[str], threads: int, jobs: int, seed: int) -> Self:
         """Describe this machine and process."""
-        from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_info
 
-        names = ("wasserproof", "numpy", "scipy", "torch", "onnx", "scikit-learn")
+        names = ("wasserproof", "numpy", "scipy", "torch", "onnx", "POT", "scikit-learn")
         libraries = sorted(
             f"{info['internal_api']} {info['version'] or ''}".strip() for info in threadpool_info()
         )

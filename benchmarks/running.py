@@ -141,7 +141,7 @@ def _progress_bar() -> Iterator[Callable[[int, int], None] | None]:
 def limited_threads(threads: int) -> Iterator[None]:
     """BLAS, OpenMP and torch use at most so many threads."""
     import torch
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -6,8 +6,8 @@ and ``K_q`` antisymmetric, over the lags ``q`` of one half space. The tables are
 Cholesky factorisation of ``t I - G(w)`` on the smaller channel side.
 
 Rounding (u = 2^-53, Frobenius norms, first order). Write P for the number of taps, M for the
-columns, n for the DFT nodes, ``c = sum_p ||C_p||``, ``s = sum_p ||C_p||^2``, and ``f`` for the largest
-``||F||`` at a node, so that ``s`` is the mean of ``||F||^2`` over the nodes (Parseval).
+columns, n for the DFT nodes, ``c = sum_p ||C_p||``, ``s = sum_p ||C_p||^2``, ``f`` for the
+largest ``||F||`` at a node, so that ``s`` is the mean of ``||F||^2`` over the nodes (Parseval).
 
 - ``F`` at a node: phases to 4 u, dot products of length P:             ``(3 P + 16) u c``
 - its Gram matrix: real dot products of length 2 M, and the above:       ``e = 3 (M + 4) u f^2 +

@@ -148,11 +148,13 @@ def _linear(layer: Layer, inputs: list[Balls]) -> Balls:
     if isinstance(layer, Convolution):
         return _convolution(layer, x)
     if isinstance(layer, Scale):
-        return x * np.broadcast_to(_inexact(layer.scale, layer.weight_error), x.shape)
+        scaled: Balls = x * np.broadcast_to(_inexact(layer.scale, layer.weight_error), x.shape)
+        return scaled
     if isinstance(layer, AveragePool):
         seen = pad(x, window_pads(layer), "zeros", _zero())
-        total: Balls = sum(seen[(slice(None), *tap)] for tap in _taps(layer))
-        return total / _exact(layer.counts)
+        total = _total([seen[(slice(None), *tap)] for tap in _taps(layer)])
+        mean: Balls = total / _exact(layer.counts)
+        return mean
     if isinstance(layer, Add):
         return _total(inputs)
     if isinstance(layer, (Reshape, Permute, Identity, Concatenate, Pad)):
@@ -197,7 +199,7 @@ def _maximum(layer: MaxPool, at: Balls, along: Balls) -> Balls:
     """The value of the maximum, or its derivative: the hull over the entries that may attain it."""
     from flint import arb
 
-    lowest = arb.neg_inf()
+    lowest: Any = arb.neg_inf()
     seen = pad(at, window_pads(layer), "zeros", lowest)
     moved = pad(along, window_pads(layer), "zeros", lowest)
     places = [(slice(None), *tap) for tap in _taps(layer)]

@@ -144,7 +144,7 @@ def _gather(x: Array, table: NDArray[np.intp]) -> Array:
 
 
 def window_pads(layer: AveragePool | MaxPool) -> tuple[tuple[int, int], ...]:
-    """Widths ``(before, after)`` that hold every window of a pooling layer, the last one included."""
+    """Widths ``(before, after)`` that hold every window of a pooling layer, also the last one."""
     spans = window_span(layer.kernel_size, layer.dilation)
     sizes = layer.input_shape[1:]
     axes = zip(layer.windows, layer.stride, spans, sizes, layer.pad_width, strict=True)

@@ -1,0 +1,191 @@
+"""Distances between distributions: discrete, on the line, in space, continuous, and their duals."""
+
+from divergences.balls import js_enclosure, kl_enclosure, w1_enclosure
+from divergences.certificates import ExactTransport, exact_transport
+from divergences.circular import wasserstein_circular
+from divergences.closed_forms import (
+    js_diracs,
+    js_uniforms,
+    kl_diracs,
+    kl_exponentials,
+    kl_uniforms,
+    tv_diracs,
+    tv_uniforms,
+    w1_exponentials,
+    w1_uniforms,
+    wasserstein_diracs,
+)
+from divergences.continuous import hellinger_densities, js_densities, kl_densities, tv_densities
+from divergences.continuous_transport import (
+    wasserstein_cdf_continuous,
+    wasserstein_quantile_continuous,
+)
+from divergences.cumulative import CumulativeW1, w1_circular, w1_cumulative
+from divergences.discrete import (
+    chi2,
+    cross_entropy,
+    entropy,
+    hellinger,
+    js,
+    js_distance,
+    js_gap,
+    kl,
+    reverse_kl,
+    total_variation,
+)
+from divergences.distributions import Density, Mixture
+from divergences.estimation import (
+    ConfidenceBand,
+    PlugInW1,
+    kl_nearest_neighbours,
+    w1_dkw_band,
+    w1_plug_in,
+)
+from divergences.examples import (
+    EmdKldPair,
+    FourPiles,
+    ParallelLines,
+    TwoGaussians,
+    emd_kld_pairs,
+    four_piles,
+    parallel_lines,
+    two_gaussians,
+)
+from divergences.gaussian import (
+    hellinger_normals,
+    kl_gaussians,
+    kl_normals,
+    tv_normals,
+    w1_normals,
+    w2_gaussians,
+    w2_normals,
+)
+from divergences.generators import GENERATORS, Generator, f_divergence
+from divergences.iris import ExactGaussian, fit_gaussian, iris_measurements
+from divergences.monge_maps import MongeMap, NoMongeMap, monge
+from divergences.pixel_grid import PixelTransport, w1_pixel_grid
+from divergences.plans1d import LinePlan, LinePotential, kantorovich_potential_1d, transport_plan_1d
+from divergences.plots import plot_against_parameter, plot_cdfs, plot_plan, plot_potential
+from divergences.power import alpha_divergence, renyi
+from divergences.quadrature import Integral
+from divergences.sinkhorn import SinkhornDivergence, sinkhorn_divergence
+from divergences.sliced import SlicedWasserstein, sliced_wasserstein
+from divergences.transport import Transport, optimal_transport
+from divergences.transport1d import wasserstein, wasserstein_cdf, wasserstein_quantile
+from divergences.variational import (
+    CriticValue,
+    critic_value,
+    donsker_varadhan,
+    fenchel_lower_bound,
+    gan_value,
+    gan_value_gap,
+    gan_value_of_logits,
+    nonsaturating_gradient,
+    nonsaturating_loss,
+    optimal_discriminator,
+    saturating_gradient,
+    saturating_loss,
+)
+
+__all__ = [
+    "ConfidenceBand",
+    "CriticValue",
+    "CumulativeW1",
+    "Density",
+    "EmdKldPair",
+    "ExactGaussian",
+    "ExactTransport",
+    "FourPiles",
+    "GENERATORS",
+    "Generator",
+    "Integral",
+    "LinePlan",
+    "LinePotential",
+    "Mixture",
+    "MongeMap",
+    "NoMongeMap",
+    "ParallelLines",
+    "PixelTransport",
+    "PlugInW1",
+    "SinkhornDivergence",
+    "SlicedWasserstein",
+    "Transport",
+    "TwoGaussians",
+    "alpha_divergence",
+    "chi2",
+    "critic_value",
+    "cross_entropy",
+    "donsker_varadhan",
+    "emd_kld_pairs",
+    "entropy",
+    "exact_transport",
+    "f_divergence",
+    "fenchel_lower_bound",
+    "fit_gaussian",
+    "four_piles",
+    "gan_value",
+    "gan_value_gap",
+    "gan_value_of_logits",
+    "hellinger",
+    "hellinger_densities",
+    "hellinger_normals",
+    "iris_measurements",
+    "js",
+    "js_densities",
+    "js_diracs",
+    "js_distance",
+    "js_enclosure",
+    "js_gap",
+    "js_uniforms",
+    "kantorovich_potential_1d",
+    "kl",
+    "kl_densities",
+    "kl_diracs",
+    "kl_enclosure",
+    "kl_exponentials",
+    "kl_gaussians",
+    "kl_nearest_neighbours",
+    "kl_normals",
+    "kl_uniforms",
+    "monge",
+    "nonsaturating_gradient",
+    "nonsaturating_loss",
+    "optimal_discriminator",
+    "optimal_transport",
+    "parallel_lines",
+    "plot_against_parameter",
+    "plot_cdfs",
+    "plot_plan",
+    "plot_potential",
+    "renyi",
+    "reverse_kl",
+    "saturating_gradient",
+    "saturating_loss",
+    "sinkhorn_divergence",
+    "sliced_wasserstein",
+    "total_variation",
+    "transport_plan_1d",
+    "tv_densities",
+    "tv_diracs",
+    "tv_normals",
+    "tv_uniforms",
+    "two_gaussians",
+    "w1_circular",
+    "w1_cumulative",
+    "w1_dkw_band",
+    "w1_enclosure",
+    "w1_exponentials",
+    "w1_normals",
+    "w1_pixel_grid",
+    "w1_plug_in",
+    "w1_uniforms",
+    "w2_gaussians",
+    "w2_normals",
+    "wasserstein",
+    "wasserstein_cdf",
+    "wasserstein_cdf_continuous",
+    "wasserstein_circular",
+    "wasserstein_diracs",
+    "wasserstein_quantile",
+    "wasserstein_quantile_continuous",
+]
