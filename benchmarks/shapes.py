@@ -32,13 +32,13 @@ def well_known(*, seed: int, quick: bool = False, full: bool = False) -> dict[st
     quick : bool
         The three smallest only.
     full : bool
-        Also two larger inputs, on which the peers need minutes and gigabytes.
+        Also 512 channels and larger inputs, on which the peers need minutes and gigabytes.
     """
     rows = [(64, 3, 7, 224), (64, 64, 3, 56), (128, 128, 3, 28)]
     if not quick:
-        rows += [(256, 256, 3, 14), (512, 512, 3, 7)]
+        rows += [(256, 256, 3, 14)]
     if full:
-        rows += [(64, 64, 3, 224), (512, 512, 3, 32)]
+        rows += [(512, 512, 3, 7), (64, 64, 3, 224), (512, 512, 3, 32)]
     layers = {}
     for outputs, inputs, k, n in rows:
         rng = np.random.default_rng(seed)

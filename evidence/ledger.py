@@ -90,6 +90,11 @@ class Row:
         return any(e.outcome != "skipped" for e in self.evidence)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether there is something to report: a test that ran, or nothing that could be run."""
+        return self.was_run or self.verdict is Verdict.NOT_CHECKABLE
+
+    @property
     def witnesses(self) -> tuple[Mapping[str, str], ...]:
         """The exact counterexamples, if the claim is refuted."""
         return tuple(e.witness for e in self.evidence if e.role == "refutes" and e.witness)
@@ -113,8 +118,8 @@ class Ledger:
     rows: tuple[Row, ...]
 
     def counts(self) -> dict[Verdict, int]:
-        """How many of the claims that were run have each verdict."""
-        verdicts = [row.verdict for row in self.rows if row.was_run]
+        """How many of the claims that were run, or cannot be, have each verdict."""
+        verdicts = [row.verdict for row in self.rows if row.is_settled]
         return {verdict: verdicts.count(verdict) for verdict in Verdict}
 
 

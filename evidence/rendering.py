@@ -51,9 +51,9 @@ def render_text(ledger: Ledger, width: int = 100) -> list[tuple[str, Verdict | N
     >>> render_text(Ledger(rows=()))
     []
     """
-    rows = [row for row in ledger.rows if row.was_run]
-    if not rows:
+    if not any(row.was_run for row in ledger.rows):
         return []
+    rows = [row for row in ledger.rows if row.is_settled]
     head = f"{'verdict':<{_VERDICT}} {'strength':<{_STRENGTH}} {'time':>{_TIME}}  claim"
     lines: list[tuple[str, Verdict | None]] = [(head, None)]
     for row in sorted(rows, key=lambda r: (_ORDER.index(r.verdict), r.claim.id)):
@@ -122,7 +122,7 @@ def render_markdown(ledger: Ledger, about: Mapping[str, Any]) -> str:
     # Ledger of claims
     """
     rows = sorted(
-        (row for row in ledger.rows if row.was_run),
+        (row for row in ledger.rows if row.is_settled),
         key=lambda r: (_ORDER.index(r.verdict), r.claim.id),
     )
     lines = ["# Ledger of claims", "", "| verdict | strength | claim | statement |"]
@@ -198,7 +198,7 @@ def _facts(witness: Mapping[str, str]) -> str:
 def _summary(ledger: Ledger) -> str:
     counts = ledger.counts()
     parts = [f"{counts[v]} {v.value}" for v in reversed(_ORDER) if counts[v]]
-    waiting = [row.claim.id for row in ledger.rows if not row.was_run]
+    waiting = [row.claim.id for row in ledger.rows if not row.is_settled]
     text = f"{sum(counts.values())} claims: {', '.join(parts)}"
     return f"{text}; {len(waiting)} not run" if waiting else text
 

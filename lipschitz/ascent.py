@@ -27,12 +27,13 @@ __all__ = ["Candidate", "search"]
 Array = NDArray[np.float64]
 Box = tuple[Array, Array]
 
-_LEARNING_RATES = (0.02, 0.3)
+_LEARNING_RATES = (0.05, 0.5)
 _SCREENED_NUMBERS = 4_000_000
 _KEPT = 8
 _WHOLE_JACOBIAN = 64
 _CROSSINGS = 12
-_PATIENCE = 40
+_PATIENCE = 30
+_STEPS_PER_RUN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def search(
         On both sides of the network.
     starts, steps : int
         Starting points (8 to 64 times as many are looked at), and steps of their ascent; after a
-        third of the way only the better quarter goes on. There are at most ``steps / 3`` kicks.
+        third of the way only the better quarter goes on. At most ``steps / 3`` kicks follow. With
+        ``steps = 300`` all of this is done up to three times.
     rng : numpy.random.Generator
     time_limit : float
         Seconds; the search stops between two steps.
@@ -94,27 +96,38 @@ class _Climber:
         self.free = 1.0 if domain is None else (domain[0] < domain[1]).astype(np.float64)
 
     def climb(self, starts: int, steps: int, time_limit: float) -> list[Candidate]:
-        """The whole search."""
-        begin = time.perf_counter()
+        """The whole search, repeated from new points while the steps and the time allow it."""
+        deadline = time.perf_counter() + 0.95 * time_limit
         if all(layer.is_linear for layer in self.network.layers):
             return self.sharpen(self.screen(_KEPT))
+        found: list[Candidate] = []
+        for _ in range(max(1, steps // _STEPS_PER_RUN)):
+            found = _distinct([*found, *self.run(starts, steps, deadline)])
+            if time.perf_counter() > deadline:
+                break
+        return self.sharpen(found)
+
+    def run(self, starts: int, steps: int, deadline: float) -> list[Candidate]:
+        """Screen, climb, then hop from one local maximum to the next until that stops to help."""
+        begin = time.perf_counter()
+        early, late = (begin + share * (deadline - begin) for share in (0.15, 0.3))
         found = self.screen(starts)
-        found = self.ascend(found, steps // 3, (1.0, 0.1), begin + 0.15 * time_limit)
+        found = self.ascend(found, steps // 3, (1.0, 0.1), early)
         found = found[: max(4, starts // 4)]
-        found = self.ascend(found, steps - steps // 3, (0.3, 0.01), begin + 0.3 * time_limit)
-        found = self.cross(found[:_KEPT], 2, begin + 0.4 * time_limit)
+        found = self.ascend(found, steps - steps // 3, (0.3, 0.02), late)
+        found = self.cross(found[:_KEPT], 2, deadline)
         stalled = 0
         for _ in range(steps // 3):
-            if stalled == _PATIENCE or time.perf_counter() > begin + 0.9 * time_limit:
+            if stalled == _PATIENCE or time.perf_counter() > deadline:
                 break
             hopped = self.kick(found[:4], 16)
-            hopped = self.ascend(hopped, min(60, steps), (0.2, 0.01), begin + time_limit)
-            hopped = self.cross(hopped[:4], 1, begin + time_limit)
+            hopped = self.ascend(hopped, min(60, steps), (0.2, 0.02), deadline)
+            hopped = self.cross(hopped[:4], 1, deadline)
             stalled += 1
             if hopped[0].estimate > found[0].estimate * (1.0 + 1e-6):
                 stalled = 0
             found = _distinct([*found, *hopped])
-        return self.sharpen(found)
+        return found
 
     def screen(self, count: int) -> list[Candidate]:
         """The better half of many random points, and some of the others."""
@@ -151,16 +164,13 @@ class _Climber:
         sweep = SmoothSweep(self.network, value_scales(self.network, points))
         _, v, u = self._measure(points, directions, sizes, 2)
         mean, square = np.zeros_like(points), np.zeros_like(points)
-        # Half of the points start with narrower gates, and all move at their own pace.
-        narrower = np.where(self.rng.random(len(points)) < 0.5, self.rng.random(len(points)), 0.0)
-        widest = taus[0] * 10.0**-narrower
         low, high = np.log(_LEARNING_RATES)
         rates = np.exp(self.rng.uniform(low, high, len(points))).reshape(self.axes)
         for step in range(steps):
             if time.perf_counter() > deadline:
                 break
             progress = step / max(steps - 1, 1)
-            tau = widest * (taus[1] / widest) ** progress
+            tau = taus[0] * (taus[1] / taus[0]) ** progress
             gradient, pulled, image = sweep.gradients(points, v, u, tau)
             value = np.einsum("bi,bi->b", _flat(u), _flat(image)).reshape(self.axes)
             gradient = gradient / np.maximum(np.abs(value), 1e-300)

@@ -75,17 +75,13 @@ def derivative_balls(
     """
     from flint import ctx
 
-    before = ctx.prec
-    ctx.prec = bits
-    try:
+    with ctx.workprec(bits):
         values, slopes = [_exact(point)], [_exact(direction)]
         for node in network.nodes:
             a, da = [values[i] for i in node.inputs], [slopes[i] for i in node.inputs]
             values.append(_value(node.layer, a))
             slopes.append(_slope(node.layer, a, da))
-        return values[-1], slopes[-1]
-    finally:
-        ctx.prec = before
+    return values[-1], slopes[-1]
 
 
 def slope_below(
@@ -100,8 +96,11 @@ def slope_below(
     >>> slope_below(network, np.array([0.0]), np.array([1.0]), 2, 64)
     Fraction(25, 1)
     """
+    from flint import ctx
+
     _, derivative = derivative_balls(network, point, direction, bits)
-    sizes = [_as_fraction(ball.abs_lower()) for ball in derivative.ravel()]
+    with ctx.workprec(bits):
+        sizes = [_as_fraction(ball.abs_lower()) for ball in derivative.ravel()]
     if norm == math.inf:
         return max(sizes)
     return sum((s**2 if norm == 2 else s for s in sizes), Fraction(0))

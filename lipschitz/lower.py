@@ -250,6 +250,8 @@ def _quotient_below(power: Fraction, v: Array, p: float) -> float:
         return math.nextafter(math.inf, 0.0) if exponent == 1 else 2.0**511
     while Fraction(quotient) ** exponent > ratio:
         quotient = math.nextafter(quotient, -math.inf)
+    while Fraction(above := math.nextafter(quotient, math.inf)) ** exponent <= ratio:
+        quotient = above
     return max(0.0, quotient)
 
 

@@ -119,7 +119,7 @@ class SmoothSweep:
     scales: tuple[Array, ...]
 
     def gradients(
-        self, points: Array, directions: Array, covectors: Array, tau: Array | float
+        self, points: Array, directions: Array, covectors: Array, tau: float
     ) -> tuple[Array, Array, Array]:
         """``dg/dx``, ``J_tau^T u`` and ``J_tau v``."""
         nodes = self.network.nodes
