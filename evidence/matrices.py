@@ -27,6 +27,8 @@ from evidence.rounding import (
     add_up,
     divide_down,
     gamma,
+    ldexp_down,
+    ldexp_up,
     mul_up,
     norm_lower,
     norm_upper,
@@ -214,8 +216,8 @@ def spectral_norm_enclosure(matrix: ArrayLike) -> Enclosure:
         lower = _norm_from_below(a)
         upper = _norm_from_above(a)
     return Enclosure(
-        math.nextafter(math.ldexp(lower, exponent), 0.0),
-        math.nextafter(math.ldexp(upper, exponent), math.inf),
+        max(0.0, ldexp_down(lower, exponent)),
+        ldexp_up(upper, exponent),
         "dense",
     )
 

@@ -26,6 +26,8 @@ __all__ = [
     "divide_down",
     "divide_up",
     "gamma",
+    "ldexp_down",
+    "ldexp_up",
     "mul_down",
     "mul_up",
     "norm_lower",
@@ -222,15 +224,26 @@ def _norm(values: NDArray[Any], *, upward: bool) -> float:
         root = sqrt_up(add_up(mul_up(square, add_up(1.0, 2.0 * gamma(x.size))), TINY))
     else:
         root = sqrt_down(max(0.0, sub_down(mul_down(square, 1.0 - 2.0 * gamma(x.size)), TINY)))
-    return _scale(root, exponent, upward=upward)
+    return (ldexp_up if upward else ldexp_down)(root, exponent)
 
 
-def _scale(value: float, exponent: int, *, upward: bool) -> float:
-    """``value * 2**exponent``, rounded outward where it leaves the normal range."""
+def ldexp_up(value: float, exponent: int) -> float:
+    """An upper bound of ``value * 2**exponent``, exact in the normal range.
+
+    Examples
+    --------
+    >>> ldexp_up(3.0, -1), ldexp_up(1.0, 5000), ldexp_up(1.0, -5000)
+    (1.5, inf, 5e-324)
+    """
     try:
         scaled = math.ldexp(value, exponent)
     except OverflowError:
-        return math.inf if upward else math.nextafter(math.inf, 0.0)
-    if abs(scaled) >= 2.0**-1020:
+        return math.inf if value > 0.0 else -math.nextafter(math.inf, 0.0)
+    if value == 0.0 or abs(scaled) >= 2.0**-1020:
         return scaled
-    return math.nextafter(scaled, math.inf if upward else -math.inf)
+    return math.nextafter(scaled, math.inf)
+
+
+def ldexp_down(value: float, exponent: int) -> float:
+    """A lower bound of ``value * 2**exponent``, exact in the normal range."""
+    return -ldexp_up(-value, exponent)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evidence import Enclosure
+from evidence.rounding import ldexp_down, ldexp_up
 from evidence.validation import as_float_array, int_tuple, positive_int
 from lipschitz.layers.windows import window_span
 from lipschitz.symbol import Symbol, polyphase_symbols
@@ -46,10 +47,8 @@ class Geometry:
         return polyphase_symbols(self.kernel, self.stride, self.dilation, self.groups)
 
     def unscaled(self, lower: float, upper: float, method: str) -> Enclosure:
-        low, high = math.ldexp(lower, self.exponent), math.ldexp(upper, self.exponent)
-        if 0.0 < low < 2.0**-1000:  # the scaling may round down there
-            low, high = math.nextafter(low, 0.0), math.nextafter(high, math.inf)
-        return Enclosure(low, high, method)
+        low, high = ldexp_down(lower, self.exponent), ldexp_up(upper, self.exponent)
+        return Enclosure(max(0.0, low), high, method)
 
 
 def checked_geometry(

@@ -206,6 +206,8 @@ def _of_sums(layer: Convolution, p: float) -> Enclosure:
     meet and the matrix is small, its entries are summed themselves.
     """
     name = "largest column" if p == 1.0 else "largest row"
+    if layer.weight_error is None and not layer.kernel.any():
+        return Enclosure.exact(0.0, "kernel of zeros")
     inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
     if layer.padding != "zeros" and inputs * outputs <= _DENSE_ENTRIES:
         center, radius = enclose_linear(
@@ -229,6 +231,8 @@ def _largest_sum(layer: LinearLayer, p: float) -> float:
         sums = layer.adjoint(np.ones((1, *layer.output_shape)))[0]
     else:
         sums = layer.linear(np.ones((1, *layer.input_shapes[0])))
+    if not sums.any():  # sums of weights times one do not underflow
+        return 0.0
     return float(inflate(sums, layer.terms + 4).max())
 
 

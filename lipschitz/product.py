@@ -177,7 +177,7 @@ def product_bound(network: Network, norm: float = 2, *, rtol: float = 1e-6) -> P
         reached = _through(node.layer, [constants[i] for i in node.inputs], maps)
         reached = _relaxed(reached, math.prod(node.layer.output_shape))
         layers.append(_layer_bound(node, maps[p, p], reached[p], begin))
-        block = blocks.get(j + 1)
+        block, whole = blocks.get(j + 1), None
         if block is not None and _is_worth_a_matrix(folded, block, layers):
             begin = time.perf_counter()
             whole, better = _through_block(folded, block, constants, p)
@@ -196,9 +196,9 @@ def product_bound(network: Network, norm: float = 2, *, rtol: float = 1e-6) -> P
         constants.append(reached)
     bound = Enclosure.at_most(constants[-1][p], "composition")
     last = blocks.get(len(folded.nodes))
-    if last is not None and last.sources == (0,) and evaluated and not math.isinf(bound.upper):
-        bound = Enclosure(evaluated[-1].norm.lower, bound.upper, "one matrix")
-    elif len(layers) == 1:
+    if whole is not None and last is not None and last.sources == (0,):
+        bound = Enclosure(min(whole.lower, bound.upper), bound.upper, "one matrix")
+    elif len(layers) == 1 and len(folded.layers[0].input_shapes) == 1:
         bound = Enclosure(layers[0].norm.lower, bound.upper, layers[0].norm.method)
     return ProductBound(
         bound=bound,

@@ -89,6 +89,12 @@ def test_norm_of_a_rank_one_matrix_with_equal_entries() -> None:
     assert Fraction(e.lower) ** 2 <= 600 * Fraction(0.1) ** 2 <= Fraction(e.upper) ** 2
 
 
+def test_a_norm_beyond_the_largest_float_is_bounded_from_below() -> None:
+    e = spectral_norm_enclosure(np.full((2, 2), 1.5e308))
+    assert e.upper == np.inf
+    assert e.lower == np.finfo(np.float64).max
+
+
 def test_a_zero_matrix_has_norm_exactly_zero() -> None:
     assert spectral_norm_enclosure(np.zeros((3, 2))).upper == 0.0
 

@@ -376,6 +376,16 @@ def test_weight_errors_of_layers_are_inside(norm: float) -> None:
             assert other.upper <= found.upper * (1.0 + 1e-6)
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_kernel_of_zeros_has_norm_zero(norm: float) -> None:
+    for padding in ("zeros", "reflect"):
+        layer = Convolution(
+            kernel=np.zeros((2, 2, 3)), input_shape=(2, 5), padding=padding, pad_width=1
+        )
+        found = layer_norm(layer, norm)
+        assert (found.lower, found.upper) == (0.0, 0.0)
+
+
 def test_unknown_norms_and_layers_are_refused() -> None:
     with pytest.raises(ValueError, match="`norm` must be one of 1, 2, inf, got 3"):
         layer_norm(Identity(input_shape=(1,)), 3)

@@ -157,7 +157,11 @@ def test_a_filtered_run_reports_only_what_ran_and_nothing_false(project):
     project.write(test_it=PROOF)
     result = project.run("-k", "test_proof")
     result.stdout.fnmatch_lines(
-        ["open *identity *a", "*its must-fail twin did not run", "2 claims: 1 not-checkable, 1 open; 4 not run"]
+        [
+            "open *identity *a",
+            "*its must-fail twin did not run",
+            "2 claims: 1 not-checkable, 1 open; 4 not run",
+        ]
     )
     result.stdout.no_fnmatch_line("*refuted*")
 
