@@ -11,8 +11,8 @@ they are counts; rounded sums are divided out. TypeError for other dtypes, maske
 objects, and tensors mixed with arrays; ValueError for NaN, infinite or negative masses, wrong sums,
 no mass, no outcomes, and unequally many outcomes.
 
-Tensors keep their graph and device; the result has their dtype, and derivatives are one-sided
-limits: where one of the masses is 0 the slope of KL or JS can be infinite, and is.
+Tensors keep graph, device and dtype. Derivatives are one-sided limits. On vectors that sum to one
+they are determined up to a constant in every entry: KL has ``log(p/q)``, not ``log(p/q) + 1``.
 """
 
 from __future__ import annotations
