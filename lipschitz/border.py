@@ -68,7 +68,10 @@ def norm_with_border(
     best, block = largest_block(symbols, grid, rtol)
     copies = multiplicity(sizes, widths, padding)
     upper = mul_up(best.upper, sqrt_up(float(copies)))
-    wraps_once = all(m * s <= n for m, s, n in zip(outputs, geometry.stride, sizes, strict=True))
+    # Windows that start at different pixels are different rows of the circular operator.
+    wraps_once = all(
+        (m - 1) * s < n for m, s, n in zip(outputs, geometry.stride, sizes, strict=True)
+    )
     if padding == "circular" and copies > 1 and wraps_once:
         # Some rows of the circular operator on the input itself, at stride 1 if need be.
         exact = all(n % s == 0 for n, s in zip(sizes, geometry.stride, strict=True))
