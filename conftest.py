@@ -1,8 +1,16 @@
-"""Loads the plugin of the ledger when the package is not installed (installed, pytest has it)."""
+"""The examples that Hypothesis draws, and the ledger's plugin if the package is not installed."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine; `HYPOTHESIS_PROFILE=search pytest` looks for new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

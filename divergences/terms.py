@@ -38,7 +38,6 @@ __all__ = [
 
 _LOG2 = 0.6931471805599453
 _NEAR = 0.25
-_SMALLEST = 2.0**-1022
 # r^2 <= 1/16: sixteen terms leave a remainder below 2**-60 of the sum.
 _ATANH = tuple(1.0 / (2 * k + 3) for k in range(16))  # (atanh r - r) / r^3 in powers of r^2
 _BALANCED = tuple(1.0 / ((2 * k + 2) * (2 * k + 1)) for k in range(16))  # of h(r) / r^2
@@ -79,8 +78,8 @@ def _horner(coefficients: tuple[float, ...], x: Any, largest: float) -> Any:
 def _relative(xp: Any, p: Any, q: Any, d: Any) -> tuple[Any, Any]:
     """``s = p + q`` and ``r = d / s`` in [-1, 1], 0 where both masses are 0."""
     s = p + q
-    # Masses below the normal range keep no digits anyway; 0 / 0 is what must not happen.
-    return s, d / xp.clip(s, _SMALLEST, None)
+    # Not the sum clipped at the normal range: p > 0 = q must give exactly 1 there too.
+    return s, d / _positive(xp, s)
 
 
 def _squared(xp: Any, r: Any) -> tuple[Any, Any, float]:

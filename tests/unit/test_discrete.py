@@ -104,6 +104,12 @@ def distributions(draw: st.DrawFn, *, count: int = 2) -> list[NDArray[np.float64
     return vectors
 
 
+@pytest.mark.parametrize("mass", [5e-324, 2.2e-313, 1e-310, 2.3e-308, 1e-300])
+def test_subnormal_mass_without_support_is_infinite(mass):
+    assert kl([1.0, mass], [1.0, 0.0]) == math.inf
+    assert reverse_kl([1.0, 0.0], [1.0, mass]) == math.inf
+
+
 # ---- values --------------------------------------------------------------------------------------
 @settings(max_examples=60, deadline=None)
 @given(distributions())
