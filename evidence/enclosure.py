@@ -60,6 +60,9 @@ class Enclosure:
 
     def __post_init__(self) -> None:
         lower, upper = float(self.lower), float(self.upper)
+        # An int or a Fraction may lie between two floats; comparisons with floats are exact.
+        lower = math.nextafter(lower, -math.inf) if lower > self.lower else lower
+        upper = math.nextafter(upper, math.inf) if upper < self.upper else upper
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
         if math.isnan(lower) or math.isnan(upper):

@@ -155,7 +155,9 @@ def is_positive_definite(matrix: ArrayLike, error: float = 0.0) -> bool:
     if np.any(diagonal <= 0.0):
         return False
     exponent = math.frexp(float(np.max(np.abs(a.view(np.float64)))))[1]
-    a, error = _ldexp(a, -exponent), math.ldexp(error, -exponent)
+    a, error = _ldexp(a, -exponent), ldexp_up(error, -exponent)
+    if error >= 1.0:  # more than any entry, hence than the smallest eigenvalue
+        return False
     n = len(a)
     shift = add_up(error, 64.0 * n * UNIT_ROUNDOFF)
     for _ in range(4):
@@ -239,7 +241,9 @@ def _norm_from_below(a: NDArray[Any]) -> float:
     else:
         from scipy.linalg import eigh
 
-        vector = eigh(gram, subset_by_index=[n - 1, n - 1], check_finite=False)[1][:, 0]
+        vectors = eigh(gram, subset_by_index=[n - 1, n - 1], check_finite=False)[1]
+        # LAPACK may find no eigenvalue where entries span hundreds of orders of magnitude.
+        vector = vectors[:, 0] if vectors.shape[1] else np.linalg.eigh(gram)[1][:, -1]
     image = a @ vector
     constant = _product_constant(n, np.iscomplexobj(a))
     error = mul_up(constant, norm_upper(np.abs(a) @ np.abs(vector)) * (1.0 + 4 * n * 2.0**-52))
@@ -287,4 +291,5 @@ def _top_eigenvalue(gram: NDArray[Any]) -> float:
     from scipy.linalg import eigvalsh
 
     n = len(gram)
-    return float(eigvalsh(gram, subset_by_index=[n - 1, n - 1], check_finite=False)[0])
+    top = eigvalsh(gram, subset_by_index=[n - 1, n - 1], check_finite=False)
+    return float(top[0]) if len(top) else float(np.linalg.eigvalsh(gram)[-1])

@@ -176,7 +176,12 @@ def sum_up(values: NDArray[np.float64]) -> float:
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
     if flat.size <= 4096:
-        return math.nextafter(math.fsum(flat.tolist()), math.inf) if flat.size > 1 else _only(flat)
+        try:
+            return (
+                math.nextafter(math.fsum(flat.tolist()), math.inf) if flat.size > 1 else _only(flat)
+            )
+        except OverflowError:
+            return math.inf
     error = gamma(flat.size) * float(np.sum(np.abs(flat))) * (1.0 + 2.0**-20)
     return add_up(float(np.sum(flat)), error)
 
@@ -210,7 +215,11 @@ def norm_lower(values: NDArray[Any]) -> float:
 
 def _norm(values: NDArray[Any], *, upward: bool) -> float:
     x = np.ascontiguousarray(values)
-    x = x.view(np.float64).ravel() if np.iscomplexobj(x) else x.astype(np.float64).ravel()
+    x = (
+        x.astype(np.complex128).view(np.float64).ravel()
+        if np.iscomplexobj(x)
+        else x.astype(np.float64).ravel()
+    )
     largest = float(np.max(np.abs(x), initial=0.0))
     if largest == 0.0:
         return 0.0

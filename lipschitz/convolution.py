@@ -154,7 +154,9 @@ def spectral_norm_torus(
     [3.999999, 4.000004] (torus)
     """
     geometry = checked_geometry(kernel, stride, dilation, groups, transposed)
-    rtol = 0.99 * positive_float(rtol, "rtol")  # leaves room for the rounding of the lower side
+    rtol = 0.99 * min(
+        1.0, positive_float(rtol, "rtol")
+    )  # leaves room for the rounding of the lower side
     if geometry.is_zero:
         return Enclosure.exact(0.0, "kernel of zeros")
     best, _ = largest_block(geometry.symbols(), None, rtol)
@@ -226,7 +228,9 @@ def spectral_norm(
     [1.999999, 2.000001] (dense)
     """
     geometry = checked_geometry(kernel, stride, dilation, groups, transposed)
-    rtol = 0.99 * positive_float(rtol, "rtol")  # leaves room for the rounding of the lower side
+    rtol = 0.99 * min(
+        1.0, positive_float(rtol, "rtol")
+    )  # leaves room for the rounding of the lower side
     choice(padding, "padding", PADDINGS)
     if geometry.transposed and padding not in ("circular", "zeros"):
         raise ValueError(

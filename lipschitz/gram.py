@@ -76,7 +76,7 @@ class GramPolynomial:
         )
         self._single_error: float | None = None
         self._single_margin = 0.0
-        self.batch = max(1, _BATCH_BYTES // (16 * m * m))
+        self.batch = max(1, _BATCH_BYTES // (16 * max(m * m, len(self.lags))))
         self.proofs = 0
 
     def _table_size(self) -> float:
@@ -362,7 +362,7 @@ def _lanczos_value(gram: NDArray[np.complex128], steps: int = 20) -> float:
         diagonal.append(float(np.vdot(basis[j], image).real))
         image -= basis[: j + 1].T @ (basis[: j + 1].conj() @ image)
         length = float(np.linalg.norm(image))
-        if j + 1 == steps or length < 1e-12 * abs(diagonal[0]):
+        if j + 1 == steps or length <= 1e-12 * abs(diagonal[0]):
             break
         off.append(length)
         basis[j + 1] = image / length

@@ -43,6 +43,12 @@ def test_arithmetic_of_exact_numbers_is_one_unit_wide_at_most(a: float, b: float
     assert total.upper <= math.nextafter(total.lower, math.inf)
 
 
+@pytest.mark.parametrize("value", [Fraction(1, 3), 2**53 + 1, Fraction(10**30 + 1, 7)])
+def test_numbers_between_two_floats_are_enclosed(value: Fraction) -> None:
+    assert value in Enclosure.exact(value)
+    assert value in Enclosure.exact(0.0) + value
+
+
 def test_exact_arithmetic_stays_exact() -> None:
     e = 2 * Enclosure.exact(3.0) + 1
     assert (e.lower, e.upper, e.width, e.rtol) == (7.0, 7.0, 0.0, 0.0)

@@ -106,6 +106,10 @@ def test_a_large_norm_is_as_tight_as_promised() -> None:
     assert e.rtol < 1e-10
 
 
+def test_an_error_larger_than_the_matrix_leaves_no_proof() -> None:
+    assert not is_positive_definite([[1e-300]], error=1e10)
+
+
 def test_error_ball_is_taken_into_account() -> None:
     matrix = np.diag([1.0, 2.0])
     assert is_positive_definite(matrix, error=0.999)

@@ -81,6 +81,15 @@ def test_norm_of_a_complex_array_counts_both_parts() -> None:
     assert r.norm_lower(np.array([3.0 + 4.0j])) <= 5.0 <= r.norm_upper(np.array([3.0 + 4.0j]))
 
 
+def test_single_precision_complex_arrays_keep_their_norm() -> None:
+    assert r.norm_lower(np.array([3, 4], np.complex64)) <= 5.0
+    assert r.norm_upper(np.array([3, 4], np.complex64)) >= 5.0
+
+
+def test_a_sum_beyond_the_largest_float_is_infinite_above() -> None:
+    assert r.sum_up(np.array([1e308, 1e308])) == math.inf
+
+
 def test_norms_of_extreme_arrays_neither_overflow_nor_vanish() -> None:
     tiny = np.array([5e-324, 5e-324])
     assert 0.0 < r.norm_upper(tiny) <= 2e-323

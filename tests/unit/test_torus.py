@@ -154,6 +154,12 @@ def test_grid_maximum_equals_the_largest_value_on_the_grid(grid: tuple[int, int]
         assert found.upper <= found.lower * (1 + 1.01e-6)
 
 
+def test_a_symbol_that_vanishes_at_a_sampled_frequency_is_no_trap() -> None:
+    symbol = symbol_of(np.stack([np.eye(100)] * 2, axis=2))  # I + I exp(i w): zero at pi
+    found = torus_supremum(symbol, 1e-6)
+    assert found.lower <= 2.0 <= found.upper
+
+
 def test_a_floor_only_relaxes_the_upper_side() -> None:
     symbol = random_symbol(np.random.default_rng(5), 3, 3, 3)
     free = torus_supremum(symbol, 1e-6)
