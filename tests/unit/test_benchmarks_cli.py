@@ -237,8 +237,11 @@ def test_two_processes_and_one_give_the_same_numbers(tmp_path: Path) -> None:
         arguments = ["--only", SMALL, "--quick", "--jobs", jobs, "--json", str(path)]
         assert lipschitz.main(arguments) == 0
         rows = json.loads(path.read_text())["measurements"]
-        bounds.append([(m["method"], m["lower"], m["upper"], m["value"]) for m in rows])
+        # `half` is whichever of torch and numpy was faster in that run: its last digits may differ.
+        kept = [m for m in rows if m["method"] != "half"]
+        bounds.append([(m["method"], m["lower"], m["upper"], m["value"]) for m in kept])
     assert bounds[0] == bounds[1]
+    assert any(method == "ours" for method, *_ in bounds[0])
 
 
 def test_a_checkpoint_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
