@@ -67,6 +67,8 @@ def _upper_bounds(symbols: list[Symbol]) -> NDArray[np.float64]:
     angle = math.pi * float(np.sum(half_degrees / np.array(counts)))
     nodes = np.indices(counts).reshape(first.ndim, -1).T * (2.0 * math.pi / np.array(counts))
     phases = np.exp(1j * (nodes @ first.offsets.T))
+    # Angles are rounded relative to their size, at most 2 pi times the largest offsets.
+    reach = 2.0 * math.pi * float(np.sum(first.offsets.max(axis=0))) * (first.ndim + 3)
     bounds = []
     for symbol in symbols:
         values = phases @ symbol.coefficients[:, 0, :]
@@ -77,7 +79,7 @@ def _upper_bounds(symbols: list[Symbol]) -> NDArray[np.float64]:
             )
         )
         size = symbol.size_bound()
-        rounding = (3 * len(phases.T) + first.columns + 80) * 2.0**-50 * size
+        rounding = (3 * len(phases.T) + first.columns + 80 + reach) * 2.0**-50 * size
         proved = add_up(sqrt_up(mul_up(largest, 1.0 + (first.columns + 8) * 2.0**-50)), rounding)
         bounds.append(divide_up(proved, math.cos(angle) * (1.0 - 2.0**-40)))
     return np.array(bounds)

@@ -45,6 +45,7 @@ def norm_with_border(
     extra: tuple[int, ...],
     rtol: float,
 ) -> Enclosure:
+    """Enclose the norm of a layer whose border matters, see `lipschitz.spectral_norm`."""
     if pad_width is None:
         pad_width = [((w - 1) // 2, (w - 1) - (w - 1) // 2) for w in geometry.span]
     sizes = int_tuple(input_shape, "input_shape", len(geometry.sizes))

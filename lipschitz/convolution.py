@@ -105,6 +105,11 @@ def _half_spectrum(symbol: Symbol, grid: tuple[int, ...]) -> NDArray[np.complex1
     return np.asarray(np.fft.rfftn(folded, axes=tuple(range(len(grid)))))
 
 
+def _inner_rtol(rtol: float) -> float:
+    """A little less than asked, which leaves room for the rounding of the lower side; at most 1."""
+    return 0.99 * min(1.0, positive_float(rtol, "rtol"))
+
+
 def spectral_norm_torus(
     kernel: ArrayLike,
     *,
@@ -154,9 +159,7 @@ def spectral_norm_torus(
     [3.999999, 4.000004] (torus)
     """
     geometry = checked_geometry(kernel, stride, dilation, groups, transposed)
-    rtol = 0.99 * min(
-        1.0, positive_float(rtol, "rtol")
-    )  # leaves room for the rounding of the lower side
+    rtol = _inner_rtol(rtol)
     if geometry.is_zero:
         return Enclosure.exact(0.0, "kernel of zeros")
     best, _ = largest_block(geometry.symbols(), None, rtol)
@@ -228,9 +231,7 @@ def spectral_norm(
     [1.999999, 2.000001] (dense)
     """
     geometry = checked_geometry(kernel, stride, dilation, groups, transposed)
-    rtol = 0.99 * min(
-        1.0, positive_float(rtol, "rtol")
-    )  # leaves room for the rounding of the lower side
+    rtol = _inner_rtol(rtol)
     choice(padding, "padding", PADDINGS)
     if geometry.transposed and padding not in ("circular", "zeros"):
         raise ValueError(

@@ -9,12 +9,12 @@ Rounding (u = 2^-53, Frobenius norms, first order). Write P for the number of ta
 columns, n for the DFT nodes, ``c = sum_p ||C_p||``, ``s = sum_p ||C_p||^2``, ``f`` for the
 largest ``||F||`` at a node, so that ``s`` is the mean of ``||F||^2`` over the nodes (Parseval).
 
-- ``F`` at a node: phases to 4 u, dot products of length P:             ``(3 P + 16) u c``
+- ``F`` at a node: phases to 15 D u, dot products of length P:      ``(3 P + 16 + 30 D) u c``
 - its Gram matrix: real dot products of length 2 M, and the above:       ``e = 3 (M + 4) u f^2 +
-  2 (3 P + 16) u c f``
+  2 (3 P + 16 + 30 D) u c f``
 - coefficients: an exact inverse DFT turns errors ``e`` at the nodes into coefficient errors whose
   squares add up to at most ``e^2``, so that they add up to ``sqrt(n) e``; its own dot products of
-  length n round by ``(3 n + 16) u s`` in each of the n coefficients
+  length n round by ``(3 n + 16 + 30 D) u s`` in each of the n coefficients
 - assembly at any frequency: the sum of these, and dot products of length n and angles computed
   with relative error ``(D + 1) u``, both relative to ``sum_q (||S_q|| + ||K_q||)``.
 
@@ -304,8 +304,9 @@ def _assembly_error(symbol: Symbol, n: int, largest_trace: float, table_size: fl
     c, f = symbol.size_bound(), math.sqrt(largest_trace)
     s = float(np.sum(symbol.coefficients**2))
     reach = 2.0 * math.pi * float(np.sum(symbol.offsets.max(axis=0, initial=0) + 1))
-    at_nodes = 3.0 * (columns + 4) * f * f + 2.0 * (3 * taps + 16) * c * f
-    inverse = n * (3.0 * n + 16.0) * s
+    phases = 16.0 + 30.0 * symbol.ndim  # angles up to 2 pi on each axis, cosines and sines
+    at_nodes = 3.0 * (columns + 4) * f * f + 2.0 * (3 * taps + phases) * c * f
+    inverse = n * (3.0 * n + phases) * s
     assembly = (3.0 * n + 2.0 * (symbol.ndim + 1) * (reach + 1.0) + 32.0) * table_size
     return 1.01 * UNIT_ROUNDOFF * (math.sqrt(n) * at_nodes + inverse + assembly)
 
