@@ -15,6 +15,7 @@ __all__ = [
     "choice",
     "generator",
     "int_tuple",
+    "nonnegative_float",
     "nonnegative_int",
     "positive_float",
     "positive_int",
@@ -196,6 +197,15 @@ def positive_float(value: Any, name: str) -> float:
         raise TypeError(f"`{name}` must be a number, got {_show(value)}")
     if not 0.0 < float(value) < float("inf"):
         raise ValueError(f"`{name}` must be positive and finite, got {float(value):.17g}")
+    return float(value)
+
+
+def nonnegative_float(value: Any, name: str) -> float:
+    """A finite float that is at least 0."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be a number, got {_show(value)}")
+    if not 0.0 <= float(value) < float("inf"):
+        raise ValueError(f"`{name}` must be at least 0 and finite, got {float(value):.17g}")
     return float(value)
 
 

@@ -1,0 +1,1 @@
+"""Small GANs, many seeds at once: what theory predicts beside what training measures."""
