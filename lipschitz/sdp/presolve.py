@@ -1,0 +1,151 @@
+"""The problem that the optimisers see: no dead neurons, and numbers near one.
+
+Multiplying a neuron's row by ``2**p`` and its column by ``2**-p`` changes no float but its
+exponent, and none of the slopes: ``phi' = 2**p phi`` and ``v' = 2**p v``. A neuron whose row or
+column vanishes adds nothing to the output's change. Nothing here has to be trusted, since the
+multipliers found are translated back and proved for the whole network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lipschitz.layers.contract import Array
+from lipschitz.sdp.feedforward import FeedForward
+
+__all__ = ["Problem", "balanced", "presolved"]
+
+_HUGE, _SMALL = 2.0**80, 2.0**-80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Problem:
+    """Matrices with slopes, and how they came from a network's.
+
+    Parameters
+    ----------
+    weights : tuple of arrays
+    slope_lower, slope_upper : tuple of arrays
+    kept : tuple of int arrays
+        Indices of the neurons of each hidden layer in the network.
+    powers : tuple of int arrays
+        Neuron ``j`` was multiplied by ``2**powers[j]``.
+    widths : tuple of int
+        Of the network's hidden layers.
+    dead_by_row : tuple of bool arrays
+        Which of the network's neurons never change: their rows vanish.
+    output_power : int
+        The output was multiplied by ``2**output_power``.
+    """
+
+    weights: tuple[Array, ...]
+    slope_lower: tuple[Array, ...]
+    slope_upper: tuple[Array, ...]
+    kept: tuple[Array, ...]
+    powers: tuple[Array, ...]
+    widths: tuple[int, ...]
+    dead_by_row: tuple[Array, ...]
+    output_power: int = 0
+
+    def lifted(self, multipliers: list[Array], upper: float) -> tuple[Array, ...]:
+        """Multipliers of the network for ``rho = upper**2``, from the problem's for ``rho = 1``.
+
+        A neuron without a row gets a huge multiplier (``dphi = 0`` is certain), one without a
+        column a tiny one (nobody reads it).
+        """
+        mantissa, exponent = math.frexp(upper)
+        lifted = []
+        for i, width in enumerate(self.widths):
+            t = np.ldexp(multipliers[i] * mantissa**2, 2 * self.powers[i] + 2 * exponent)
+            t = np.clip(t, 2.0**-1000, 2.0**1000)
+            largest, smallest = (t.max(), t.min()) if len(t) else (upper**2, upper**2)
+            full = np.where(self.dead_by_row[i], largest * _HUGE, smallest * _SMALL)
+            full[self.kept[i]] = t
+            lifted.append(np.clip(full, 2.0**-1000, 2.0**1000))
+        return tuple(lifted)
+
+    def norm_of_network(self, value: float) -> float:
+        """The network's constant, from the problem's."""
+        return math.ldexp(value, -self.output_power)
+
+
+def presolved(net: FeedForward) -> Problem:
+    """Without neurons whose rows or columns vanish (repeatedly, errors included), and scaled.
+
+    Examples
+    --------
+    >>> weights = [[[8.0], [0.0], [4.0]], [[1.0, 1.0, 0.0]]]
+    >>> zero, one = np.zeros(3), np.ones(3)
+    >>> problem = presolved(FeedForward.exact(weights, slope_lower=[zero], slope_upper=[one]))
+    >>> problem.kept, problem.weights
+    ((array([0]),), (array([[1.]]), array([[1.]])))
+    """
+    weights, errors = list(net.weights), list(net.errors)
+    kept = [np.arange(n) for n in net.widths[1:-1]]
+    dead_by_row = [np.zeros(n, dtype=bool) for n in net.widths[1:-1]]
+    changed = True
+    while changed:
+        changed = False
+        for i in range(len(kept)):
+            row = weights[i].any(axis=1) | errors[i].any(axis=1)
+            live = row & (weights[i + 1].any(axis=0) | errors[i + 1].any(axis=0))
+            if not live.all():
+                dead_by_row[i][kept[i][~row]] = True
+                kept[i], changed = kept[i][live], True
+                weights[i], errors[i] = weights[i][live], errors[i][live]
+                weights[i + 1], errors[i + 1] = weights[i + 1][:, live], errors[i + 1][:, live]
+    problem = Problem(
+        weights=tuple(weights),
+        slope_lower=tuple(a[k] for a, k in zip(net.slope_lower, kept, strict=True)),
+        slope_upper=tuple(b[k] for b, k in zip(net.slope_upper, kept, strict=True)),
+        kept=tuple(kept),
+        powers=tuple(np.zeros(len(k), dtype=np.int64) for k in kept),
+        widths=net.widths[1:-1],
+        dead_by_row=tuple(dead_by_row),
+    )
+    powers, power = [], 0
+    for w in weights:
+        power -= _exponent(w)
+        powers.append(np.full(len(w), power))
+    return _multiplied(problem, powers[:-1], power)
+
+
+def balanced(problem: Problem, multipliers: list[Array], value: float) -> Problem:
+    """The same problem, scaled so that these multipliers (for ``rho = 1``) are near one.
+
+    Parameters
+    ----------
+    problem : Problem
+    multipliers : list of arrays
+    value : float
+        The bound that they prove; the output is scaled so that it is near one too.
+    """
+    powers = [np.round(0.5 * np.log2(t)).astype(np.int64) for t in multipliers]
+    return _multiplied(problem, powers, -math.frexp(value)[1])
+
+
+def _multiplied(problem: Problem, powers: list[Array], output_power: int) -> Problem:
+    weights = []
+    for i, w in enumerate(problem.weights):
+        rows = powers[i][:, None] if i < len(powers) else output_power
+        columns = powers[i - 1][None, :] if i > 0 else 0
+        weights.append(np.ldexp(w, rows - columns))
+    return replace(
+        problem,
+        weights=tuple(weights),
+        powers=tuple(p + q for p, q in zip(problem.powers, powers, strict=True)),
+        output_power=problem.output_power + output_power,
+    )
+
+
+def _exponent(w: Array) -> int:
+    """Of the matrix' Frobenius norm over the root of its smaller side, a typical singular value."""
+    largest = float(np.abs(w).max(initial=0.0))
+    if largest == 0.0:
+        return 0
+    exponent = math.frexp(largest)[1]
+    size = float(np.linalg.norm(np.ldexp(w, -exponent))) / math.sqrt(min(w.shape))
+    return exponent + round(math.log2(size))
