@@ -29,7 +29,7 @@ from gan_core.penalties import GradientPenalty
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["CriticStep", "critic_gradient", "generator_gradient", "input_gradient"]
+__all__ = ["CriticStep", "critic_gradient", "evaluate", "generator_gradient", "input_gradient"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ def critic_gradient(
         x[:, batch : 2 * batch] = generated
         if penalty is not None:
             x[:, 2 * batch :] = penalty_points(penalty, real, generated, mix)
-        hidden = _forward(critic, x, "critic")
+        hidden = evaluate(critic, x, "critic")
         outputs = hidden[-1][..., 0]
         f_real, f_generated = outputs[:, :batch], outputs[:, batch : 2 * batch]
         upstream = critic.scratch("upstream", members, rows, 1)
@@ -184,8 +184,8 @@ def generator_gradient(
         _store(generator, torch.autograd.grad(loss.sum(), leaves))
         return loss.detach()
     with torch.no_grad():
-        made = _forward(generator, noise, "generator")
-        hidden = _forward(critic, made[-1], "judged")
+        made = evaluate(generator, noise, "generator")
+        hidden = evaluate(critic, made[-1], "judged")
         outputs = hidden[-1][..., 0]
         slope = objective.generator.slope(outputs).div_(outputs.shape[1]).unsqueeze(-1)
         below = _backward(critic, hidden, slope, "judged")[0]
@@ -216,7 +216,7 @@ def input_gradient(critic: StackedMLP, x: Tensor) -> Tensor:
         points = x.detach().requires_grad_(True)
         return torch.autograd.grad(critic(points).sum(), points)[0]
     with torch.no_grad():
-        hidden = _forward(critic, x, "input gradient")
+        hidden = evaluate(critic, x, "input gradient")
         ones = x.new_ones(*x.shape[:2], 1)
         pulled = _backward(critic, hidden, ones, "input gradient")
         return torch.bmm(pulled[0], critic.weights[0].transpose(1, 2))
@@ -238,8 +238,15 @@ def penalty_points(
 
 
 # ---- passes through a stack ---------------------------------------------------------------------
-def _forward(net: StackedMLP, x: Tensor, tag: str) -> list[Tensor]:
-    """The input and every layer's output, after its activation."""
+def evaluate(net: StackedMLP, x: Tensor, tag: str) -> list[Tensor]:
+    """The input and every layer's output, after its activation, in memory kept under ``tag``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> [tuple(v.shape) for v in evaluate(StackedMLP([2, 4, 1]), torch.zeros(1, 3, 2), "example")]
+    [(1, 3, 2), (1, 3, 4), (1, 3, 1)]
+    """
     import torch
 
     values = [x]
@@ -247,9 +254,12 @@ def _forward(net: StackedMLP, x: Tensor, tag: str) -> list[Tensor]:
         out = net.scratch((tag, layer), x.shape[0], x.shape[1], weight.shape[2])
         torch.baddbmm(bias, x, weight, out=out)
         if layer < net.depth - 1:
-            out.relu_() if net.activation == "relu" else torch.nn.functional.leaky_relu_(
-                out, net.slope
-            )
+            if net.activation == "relu":
+                out.relu_()
+            elif net.activation == "leaky_relu":
+                torch.nn.functional.leaky_relu_(out, net.slope)
+            else:
+                out.copy_(net.activate(out))
         values.append(out)
         x = out
     return values

@@ -101,7 +101,9 @@ class StackedMLP:
     def _views(
         self, buffer: Tensor, shapes: Sequence[tuple[int, ...]], counts: Sequence[int]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        parts = buffer.split(list(counts), dim=1)
+        import torch
+
+        parts = torch.split(buffer, list(counts), dim=1)
         views = [p.view(self.members, *shape) for p, shape in zip(parts, shapes, strict=True)]
         return views[0::2], views[1::2]
 
