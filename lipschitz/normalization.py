@@ -32,7 +32,7 @@ _DENSE = 4096
 
 
 def layer_normalization_constant(gain: ArrayLike, *, eps: float = 1e-5) -> Enclosure:
-    """The l2 Lipschitz constant of layer normalisation, ``||diag(g) (I - 1 1^T / n)|| / sqrt(eps)``.
+    """The l2 constant of layer normalisation, ``||diag(g) (I - 1 1^T / n)||_2 / sqrt(eps)``.
 
     For equal gains of at least two features it is ``|g| / sqrt(eps)``; in general it lies between
     ``sqrt(1 - 1 / n)`` times and once ``max |g| / sqrt(eps)``. Instance and group normalisation are

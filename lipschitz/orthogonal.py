@@ -193,13 +193,13 @@ def orthogonality_bound(weight: ArrayLike) -> OrthogonalityBound:
     w = as_float_array(weight, "weight", ndim=2)
     tall = w if w.shape[0] >= w.shape[1] else np.ascontiguousarray(w.T)
     m, n = tall.shape
+    if np.abs(tall).max() > 2.0**400:
+        raise ValueError("`weight` is too large for its Gram matrix; an orthogonal one is not")
     difference = tall.T @ tall
     # Also covers the rounding of the subtraction below, at most u (|g| + 1), and of |W|^T |W|.
     constant = add_up(mul_up(2.0, gamma(m + 4)), 2.0**-1000)
     error = constant * (np.abs(tall).T @ np.abs(tall) + np.eye(n)) + 2.0**-1000
     difference.flat[:: n + 1] -= 1.0
-    if not (np.isfinite(difference).all() and np.isfinite(error).all()):
-        raise ValueError("`weight` is too large for its Gram matrix; an orthogonal one is not")
     residual = operator_norm(difference, 2, 2, error=error)
     r = residual.upper
     direct = operator_norm(w, 2, 2)

@@ -17,6 +17,7 @@ from lipschitz.layers.contract import Array, Shape, shape_tuple
 from lipschitz.network import Network
 from lipschitz.readers.builder import NetworkBuilder, Value
 from lipschitz.readers.extraction import DOUBLE_TOLERANCE, check_extraction
+from lipschitz.readers.refusals import reason_for
 from lipschitz.readers.torch_functions import function_table, method_table, takes_constant_first
 from lipschitz.readers.torch_modules import module_table
 
@@ -271,11 +272,15 @@ class _Interpreter:
             part = self.module.get_submodule(node.target)
             handler = self._modules.get(_class(part))
             if handler is None:
-                raise NotCertified(f"is not supported; supported are {_names(self._modules)}")
+                reason = reason_for(_class(part).__name__)
+                raise NotCertified(
+                    f"is not supported{reason}; supported are {_names(self._modules)}"
+                )
             return handler(self.net, part, *args, **kwargs)
         table: dict[Any, Any] = self._functions if node.op == "call_function" else self._methods
         if node.target not in table:
-            raise NotCertified(f"is not supported; supported are {_names(table)}")
+            name = node.target if isinstance(node.target, str) else _name(node.target)
+            raise NotCertified(f"is not supported{reason_for(name)}; supported are {_names(table)}")
         handler = table[node.target]
         first = args[0] if args else kwargs.get("input")
         if not (isinstance(first, Value) or takes_constant_first(handler)):
