@@ -165,10 +165,11 @@ class Parametrization:
         with torch.no_grad():
             u = self.vectors[layer]
             for _ in range(self.rule.iterations):
-                v = normalize(torch.bmm(weight.transpose(1, 2), u), dim=1)
-                u = normalize(torch.bmm(weight, v), dim=1)
+                v = normalize((weight * u).sum(1).unsqueeze(2), dim=1)
+                u = normalize((weight * v.transpose(1, 2)).sum(2, keepdim=True), dim=1)
             self.vectors[layer] = u
-        return weight / torch.bmm(u.transpose(1, 2), torch.bmm(weight, v)).clamp_min(1e-12)
+        estimate = (u * weight * v.transpose(1, 2)).sum((1, 2), keepdim=True)
+        return weight / estimate.clamp_min(1e-12)
 
 
 def _orthonormal(weight: Tensor, iterations: int) -> Tensor:

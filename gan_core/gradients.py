@@ -134,18 +134,7 @@ def critic_gradient(
                         critic, torch.bmm(push, critic.weights[layer - 1]), inputs[:, 2 * batch :]
                     )
                 inputs[:, 2 * batch :] = push
-            torch.bmm(
-                inputs.transpose(1, 2),
-                pulled[layer],
-                out=critic.scratch(
-                    ("weight gradient", layer), members, *critic.weights[layer].shape[1:]
-                ),
-            )
-            critic.weight_gradients[layer].copy_(
-                critic.scratch(
-                    ("weight gradient", layer), members, *critic.weights[layer].shape[1:]
-                )
-            )
+            _outer(inputs, pulled[layer], critic.weight_gradients[layer])
             critic.bias_gradients[layer].copy_(
                 pulled[layer][:, : 2 * batch].sum(dim=1, keepdim=True)
             )
@@ -192,9 +181,7 @@ def generator_gradient(
         upstream = torch.bmm(below, critic.weights[0].transpose(1, 2))
         pulled = _backward(generator, made, upstream, "generator")
         for layer in range(generator.depth):
-            generator.weight_gradients[layer].copy_(
-                torch.bmm(made[layer].transpose(1, 2), pulled[layer])
-            )
+            _outer(made[layer], pulled[layer], generator.weight_gradients[layer])
             generator.bias_gradients[layer].copy_(pulled[layer].sum(dim=1, keepdim=True))
         return objective.generator_loss(outputs)
 
@@ -252,7 +239,12 @@ def evaluate(net: StackedMLP, x: Tensor, tag: str) -> list[Tensor]:
     values = [x]
     for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
         out = net.scratch((tag, layer), x.shape[0], x.shape[1], weight.shape[2])
-        torch.baddbmm(bias, x, weight, out=out)
+        if weight.shape[2] == 1:
+            # A product with one column is another routine for one matrix than for several, and
+            # rounds otherwise; a sum of products is the same for a member alone or beside others.
+            torch.sum(x * weight.transpose(1, 2), 2, keepdim=True, out=out).add_(bias)
+        else:
+            torch.baddbmm(bias, x, weight, out=out)
         if layer < net.depth - 1:
             if net.activation == "relu":
                 out.relu_()
@@ -279,6 +271,16 @@ def _backward(net: StackedMLP, values: list[Tensor], upstream: Tensor, tag: str)
             torch.bmm(pulled[0], weight, out=out)
         pulled.insert(0, _gate(net, out, values[layer]))
     return pulled
+
+
+def _outer(inputs: Tensor, pulled: Tensor, out: Tensor) -> None:
+    """Write ``inputs^T pulled`` of every member."""
+    import torch
+
+    if pulled.shape[2] == 1:
+        torch.sum(inputs * pulled, 1, out=out[:, :, 0])
+    else:
+        out.copy_(torch.bmm(inputs.transpose(1, 2), pulled))
 
 
 def _gate(net: StackedMLP, x: Tensor, activations: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ class Stream:
                 f"`state` holds {len(states)} generators, there are {len(self._generators)} members"
             )
         for generator, saved in zip(self._generators, states, strict=True):
-            generator.set_state(saved)
+            generator.set_state(saved.clone())  # a row of a larger tensor crashes torch 2.13
         self._before = [g.get_state() for g in self._generators]
         self._position = position
         self._block = None
