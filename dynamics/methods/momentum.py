@@ -108,7 +108,7 @@ class Nesterov(Method):
     Examples
     --------
     >>> Nesterov(1.0, 0.5).characteristic_polynomial(1.0)
-    array([ 1.  , -3.  ,  5.5 , -3.  ,  0.5 ])
+    array([ 1. , -3. ,  5.5, -3. ,  0.5])
     """
 
     step_size: StepRule
