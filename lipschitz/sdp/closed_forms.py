@@ -69,7 +69,7 @@ def closed_form(problem: Problem, choice: str) -> list[Array] | None:
     >>> net = FeedForward.exact([[[1.0], [-1.0]], [[1.0, -1.0]]],
     ...                         slope_lower=[np.zeros(2)], slope_upper=[np.ones(2)])
     >>> closed_form(presolved(net), "row sums")
-    [array([1., 1.])]
+    [array([4., 4.])]
     """
     from scipy.linalg import solve_triangular
 
@@ -83,8 +83,14 @@ def closed_form(problem: Problem, choice: str) -> list[Array] | None:
         # Neurons that are linear (r = 0) or odd (m = 0) get a little room.
         size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-150)
         radius, middle = np.maximum(r, 1e-5 * size), np.maximum(np.abs(m), 1e-5 * size)
-        g = CHOICES[choice](v)
+        if reach is None and choice == "largest eigenvalue":
+            g = np.full(len(w), np.linalg.norm(w, 2) ** 2)  # cheaper where the layer is wide
+        else:
+            g = CHOICES[choice](v)
         d = radius * (radius + middle) * np.maximum(g, 1e-14 * g.max(initial=0.0) + 1e-200)
+        multipliers.append(1.0 / d)
+        if i == len(problem.slope_lower) - 1:
+            break
         rv = r[:, None] * v
         gap = -rv * r
         gap.flat[:: len(d) + 1] += d
@@ -94,7 +100,6 @@ def closed_form(problem: Problem, choice: str) -> list[Array] | None:
             return None
         reach = m[:, None] * (v + half.T @ half) * m
         reach.flat[:: len(d) + 1] += d
-        multipliers.append(1.0 / d)
     return multipliers if all(np.isfinite(t).all() for t in multipliers) else None
 
 

@@ -20,7 +20,7 @@ from lipschitz.layers.balls import Ball
 from lipschitz.layers.contract import Array, store
 from lipschitz.network import Network
 
-__all__ = ["FeedForward", "feed_forward"]
+__all__ = ["FeedForward", "feed_forward", "is_chain"]
 
 _MEMORY_LIMIT = 2**31
 """Bytes for the matrices, their error bounds and the work on them."""
@@ -153,6 +153,30 @@ def feed_forward(network: Network, *, memory_limit: int = _MEMORY_LIMIT) -> Feed
         slope_lower=tuple(np.full(n, layer.slope_lower) for layer, n in activations),
         slope_upper=tuple(np.full(n, layer.slope_upper) for layer, n in activations),
     )
+
+
+def is_chain(network: Network) -> bool:
+    """Whether no activation is skipped or joined: `feed_forward` then knows the network's form.
+
+    Examples
+    --------
+    >>> from lipschitz.readers.read_arrays import from_arrays
+    >>> is_chain(from_arrays([[[1.0]], [[1.0]]]))
+    True
+    """
+    blocks = {block.target: block for block in linear_blocks(network)}
+    value = len(network.nodes)
+    while value > 0:
+        sources = blocks[value].sources if value in blocks else (value,)
+        if len(sources) != 1:
+            return False
+        if sources[0] == 0:
+            return True
+        inputs = network.nodes[sources[0] - 1].inputs
+        if len(inputs) != 1:
+            return False
+        value = inputs[0]
+    return True
 
 
 Argument = tuple[int, int, Block | None]

@@ -3,10 +3,10 @@
     dual     min rho           S(rho, t) = rho E + sum_j t_j A_j - B >= 0,  t >= 0
     primal   max <B, X>        <E, X> = 1,  <A_j, X> + z_j = 0,  X >= 0,  z >= 0
 
-Predictor-corrector steps in the direction of Helmberg, Rendl, Vanderbei, Wolkowicz (SIAM J. Optim. 6
-(1996)), Kojima and Monteiro: the Newton system is one dense matrix over the multipliers, formed from
-Hadamard products (`lipschitz.sdp.rank_two`). The dual iterate stays feasible, the primal one becomes
-feasible with the first full step.
+Predictor-corrector steps in the direction of Helmberg, Rendl, Vanderbei, Wolkowicz (SIAM J. Optim.
+6 (1996)), Kojima and Monteiro: the Newton system is one dense matrix over the multipliers, formed
+from Hadamard products (`lipschitz.sdp.rank_two`). The dual iterate stays feasible, the primal one
+becomes feasible with the first full step.
 """
 
 from __future__ import annotations

@@ -12,11 +12,14 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipschitz.layers.contract import Array
 from lipschitz.sdp.feedforward import FeedForward
 
 __all__ = ["Problem", "balanced", "presolved"]
+
+Indices = NDArray[np.int64]
 
 _HUGE, _SMALL = 2.0**80, 2.0**-80
 
@@ -44,10 +47,10 @@ class Problem:
     weights: tuple[Array, ...]
     slope_lower: tuple[Array, ...]
     slope_upper: tuple[Array, ...]
-    kept: tuple[Array, ...]
-    powers: tuple[Array, ...]
+    kept: tuple[Indices, ...]
+    powers: tuple[Indices, ...]
     widths: tuple[int, ...]
-    dead_by_row: tuple[Array, ...]
+    dead_by_row: tuple[NDArray[np.bool_], ...]
     output_power: int = 0
 
     def lifted(self, multipliers: list[Array], upper: float) -> tuple[Array, ...]:
@@ -58,7 +61,7 @@ class Problem:
         """
         mantissa, exponent = math.frexp(upper)
         lifted = []
-        for i, width in enumerate(self.widths):
+        for i in range(len(self.widths)):
             t = np.ldexp(multipliers[i] * mantissa**2, 2 * self.powers[i] + 2 * exponent)
             t = np.clip(t, 2.0**-1000, 2.0**1000)
             largest, smallest = (t.max(), t.min()) if len(t) else (upper**2, upper**2)
@@ -84,7 +87,7 @@ def presolved(net: FeedForward) -> Problem:
     ((array([0]),), (array([[1.]]), array([[1.]])))
     """
     weights, errors = list(net.weights), list(net.errors)
-    kept = [np.arange(n) for n in net.widths[1:-1]]
+    kept = [np.arange(n, dtype=np.int64) for n in net.widths[1:-1]]
     dead_by_row = [np.zeros(n, dtype=bool) for n in net.widths[1:-1]]
     changed = True
     while changed:
@@ -127,7 +130,7 @@ def balanced(problem: Problem, multipliers: list[Array], value: float) -> Proble
     return _multiplied(problem, powers, -math.frexp(value)[1])
 
 
-def _multiplied(problem: Problem, powers: list[Array], output_power: int) -> Problem:
+def _multiplied(problem: Problem, powers: list[Indices], output_power: int) -> Problem:
     weights = []
     for i, w in enumerate(problem.weights):
         rows = powers[i][:, None] if i < len(powers) else output_power

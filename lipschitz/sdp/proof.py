@@ -237,7 +237,7 @@ def _block_cholesky(form: _Form, shift: list[Array]) -> tuple[list[Array], list[
         if not np.isfinite(matrix).all():
             return None
         try:
-            blocks.append(np.linalg.cholesky(matrix))
+            blocks.append(np.asarray(np.linalg.cholesky(matrix), dtype=np.float64))
         except np.linalg.LinAlgError:
             return None
     return blocks, below

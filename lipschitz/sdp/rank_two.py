@@ -4,8 +4,9 @@
 
     A_j = (u_j v_j^T + v_j u_j^T) / 2,   u_j = e_j - a_j g_j,   v_j = e_j - b_j g_j,
 
-where ``g_j`` is neuron ``j``'s row of weights, ``E`` the identity of ``x`` and ``B`` the Gram matrix
-of the output's weights. Hence for symmetric ``X, Z`` (Helmberg et al. 1996; Benson, Ye, Zhang 2000)
+where ``g_j`` is neuron ``j``'s row of weights, ``E`` the identity of ``x`` and ``B`` the Gram
+matrix of the output's weights. Hence for symmetric ``X, Z`` (Helmberg et al. 1996; Benson, Ye and
+Zhang, SIAM J. Optim. 10 (2000))
 
     4 tr(A_j X A_k Z) = (v_j X u_k)(v_k Z u_j) + (v_j X v_k)(u_k Z u_j)
                       + (u_j X u_k)(v_k Z v_j) + (u_j X v_k)(u_k Z v_j):
@@ -37,7 +38,8 @@ class Constraints:
     def __init__(self, problem: Problem) -> None:
         weights = list(problem.weights)
         if weights[0].shape[1] > weights[0].shape[0]:
-            weights[0] = np.ascontiguousarray(np.linalg.qr(weights[0].T, mode="r").T)
+            triangle = np.asarray(np.linalg.qr(weights[0].T, mode="r"))
+            weights[0] = np.ascontiguousarray(triangle.T)
         self.hidden = weights[:-1]
         self.inputs = weights[0].shape[1]
         ends = np.cumsum([self.inputs, *(len(w) for w in self.hidden)]).tolist()

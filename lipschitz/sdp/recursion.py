@@ -86,14 +86,34 @@ def value_of(problem: Problem, multipliers: list[Array], slack: float = 0.0) -> 
     >>> net = FeedForward.exact([[[1.0], [-1.0]], [[1.0, -1.0]]],
     ...                         slope_lower=[np.zeros(2)], slope_upper=[np.ones(2)])
     >>> problem = presolved(net)
-    >>> round(problem.norm_of_network(value_of(problem, [np.array([1.0, 1.0])])), 12)
+    >>> round(problem.norm_of_network(value_of(problem, [np.array([4.0, 4.0])])), 12)
     2.0
     """
+    if len(multipliers) == 1 and len(multipliers[0]) > problem.weights[0].shape[1]:
+        return _value_of_wide_layer(problem, multipliers[0], slack)
     result = eliminate(problem, multipliers, slack)
     if result is None:
         return math.inf
     value = float(np.linalg.norm(result.halves[-1], 2)) if result.halves[-1].size else 0.0
     return value if math.isfinite(value) else math.inf
+
+
+def _value_of_wide_layer(problem: Problem, t: Array, slack: float) -> float:
+    """One hidden layer: eliminating it first leaves a matrix of the size of the input."""
+    from scipy.linalg import solve_triangular
+
+    w, c = problem.weights
+    a, b = problem.slope_lower[0], problem.slope_upper[0]
+    h = 0.5 * (a + b) / (1.0 - slack)  # H T^(-1)
+    left = w.T @ ((t * (a * b - 0.5 * (a + b) * h))[:, None] * w)
+    left.flat[:: len(left) + 1] += 1.0 - slack
+    try:
+        factor = np.linalg.cholesky(left)
+    except np.linalg.LinAlgError:
+        return math.inf
+    half = solve_triangular(factor, (h[:, None] * w).T @ c.T, lower=True, check_finite=False)
+    rows = c / np.sqrt(t * (1.0 - slack))
+    return float(np.linalg.norm(np.concatenate([half.T, rows], axis=1), 2))
 
 
 def log_gradient(
