@@ -272,7 +272,7 @@ class Discrete:
 
     points: ArrayLike
     weights: ArrayLike | None = None
-    _probabilities: Array = field(init=False, repr=False)
+    probabilities: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         points = as_float_array(np.asarray(self.points, dtype=float), "points", ndim=2)
@@ -289,7 +289,7 @@ class Discrete:
                 f"`weights` must sum to 1, got {weights.sum():.17g}; divide counts by their sum"
             )
         object.__setattr__(self, "points", points)
-        object.__setattr__(self, "_probabilities", weights)
+        object.__setattr__(self, "probabilities", weights)
 
     @property
     def size(self) -> int:
@@ -300,7 +300,7 @@ class Discrete:
         """Independent samples."""
         import torch
 
-        weights = torch.from_numpy(self._probabilities)
+        weights = torch.from_numpy(self.probabilities)
         index = torch.multinomial(weights, count, replacement=True, generator=generator)
         return torch.from_numpy(np.asarray(self.points))[index]
 
