@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamics.dirac import DiracGAN
 from dynamics.games import Bilinear
 from dynamics.protocols import Array, Game
 from dynamics.scaled_states import ScaledStates
@@ -81,12 +82,19 @@ def flow_invariant(game: Game) -> Invariant | None:
     Returns
     -------
     Invariant or None
-        The squared distance from the equilibrium where the Jacobian of a linear game is exactly
-        skew-symmetric; what the game itself declares as ``flow_invariant``; None elsewhere.
+        The squared distance from the equilibrium for linear games whose Jacobian is exactly
+        skew-symmetric, and for the Dirac-GAN with the saturating or the Wasserstein loss and no
+        regulariser; None elsewhere.
 
     Notes
     -----
-    ``d/dt |z - z*|^2 = -2 (z - z*) . J (z - z*) = 0`` for skew-symmetric ``J``.
+    ``d/dt |z - z*|^2 = -2 (z - z*) . F(z)`` vanishes for ``F(z) = J (z - z*)`` with skew-symmetric
+    ``J``, and for ``F = f'(theta psi) (psi, -theta)``.
+
+    References
+    ----------
+    Mescheder, Geiger and Nowozin, *Which training methods for GANs do actually converge?*, ICML
+    2018, section 2.1.
 
     Examples
     --------
@@ -94,9 +102,8 @@ def flow_invariant(game: Game) -> Invariant | None:
     >>> flow_invariant(Quadratic(0.1, 1.0, 0.0)) is None
     True
     """
-    declared = getattr(game, "flow_invariant", None)
-    if isinstance(declared, Invariant):
-        return declared
+    if isinstance(game, DiracGAN) and game.loss != "nsgan" and game.regularizer is None:
+        return squared_distance()
     if not game.is_linear or game.equilibrium is None:
         return None
     J = game.jacobian(np.zeros(sum(game.dimensions)))

@@ -14,8 +14,9 @@ from dynamics.methods.base import stacked
 from dynamics.power_orbits import apply_powers, lost_vectors
 from dynamics.protocols import Array, Game
 from dynamics.scaled_states import ScaledStates
+from dynamics.starts import checked_starts
 from dynamics.stepping import take_steps
-from evidence.validation import as_float_array, positive_int
+from evidence.validation import positive_int
 
 if TYPE_CHECKING:
     from dynamics.methods import Method
@@ -172,7 +173,7 @@ def orbit(
     >>> path.drift
     0.0
     """
-    points = _checked_starts(game, starts)
+    points = checked_starts(game, starts, "starts")
     wanted = _saved_steps(steps, save)
     shape, d = points.shape[:-1], points.shape[-1]
     flat = points.reshape(-1, d)
@@ -201,20 +202,6 @@ def orbit(
         invariant=orbit_invariant(game, method),
         way="steps" if errors is None else "powers",
     )
-
-
-def _checked_starts(game: Game, starts: ArrayLike) -> Array:
-    points = np.asarray(starts)
-    if points.dtype.kind in "iu":
-        points = points.astype(np.float64)
-    points = as_float_array(points, "starts")
-    m, n = game.dimensions
-    if points.ndim == 0 or points.shape[-1] != m + n:
-        raise ValueError(
-            f"`starts` must have shape (..., {m + n}) for a game of dimensions ({m}, {n}), "
-            f"got {points.shape}"
-        )
-    return points
 
 
 def _linear_iteration(game: Game, method: Method) -> Array | None:
