@@ -33,8 +33,8 @@ class Flow:
     states : array, shape (k, ..., d)
     invariant : Invariant or None
         What the flow is known to conserve.
-    drift : float or None
-        Largest relative change of the invariant since the start, at the given times: rounding,
+    invariant_changes : array, shape (k,), or None
+        Its relative change since the start, at the given times, largest over the starts: rounding,
         and what the solver lost or won. None if no invariant is known.
     way : str
         ``"exact"`` (matrix exponential), ``"midpoint"`` (symplectic) or ``"solver"`` (DOP853).
@@ -50,8 +50,20 @@ class Flow:
     times: Array
     states: Array
     invariant: Invariant | None
-    drift: float | None
+    invariant_changes: Array | None
     way: Way
+
+    @property
+    def changes(self) -> Array:
+        """``invariant_changes``; ``ValueError`` if no invariant is known."""
+        if self.invariant_changes is None:
+            raise ValueError("no invariant of this flow is known; pass one to `flow`")
+        return self.invariant_changes
+
+    @property
+    def drift(self) -> float | None:
+        """The largest of the changes of the invariant; None if none is known."""
+        return None if self.invariant_changes is None else float(self.invariant_changes.max())
 
 
 def flow(
@@ -145,7 +157,7 @@ it slowly and the cycle looks convergent; pass at most 1e-10
         times=t,
         states=shaped,
         invariant=known,
-        drift=None if known is None else _drift(game, known, points, shaped),
+        invariant_changes=None if known is None else _changes(game, known, points, shaped),
         way=chosen,
     )
 
@@ -159,13 +171,14 @@ def _checked_times(times: ArrayLike) -> Array:
     return t.copy()
 
 
-def _drift(game: Game, invariant: Invariant, start: Array, states: Array) -> float:
+def _changes(game: Game, invariant: Invariant, start: Array, states: Array) -> Array:
     rest = game.equilibrium
     centre = 0.0 if rest is None else rest
     deviations = np.concatenate([start[None], states]) - centre
     exponents = np.zeros(deviations.shape[:-1], dtype=np.int64)
     scaled = ScaledStates(values=deviations, exponents=exponents)
-    return invariant.drift(invariant.along(scaled, np.zeros(len(deviations), dtype=np.int64)))
+    along = invariant.along(scaled, np.zeros(len(deviations), dtype=np.int64))
+    return invariant.changes(along)[1:]
 
 
 # ---- linear -------------------------------------------------------------------------------------

@@ -58,22 +58,20 @@ class Invariant:
         logarithms = 2.0 * math.log(2.0) * exponents - time * self.log_growth
         return np.asarray(values * np.exp(logarithms))
 
-    def drift(self, along: Array) -> float:
-        """Largest change since the first row, relative to the sum of magnitudes there.
+    def changes(self, along: Array) -> Array:
+        """Largest change over the starts since the first row, relative to it; shape (k,).
 
         Examples
         --------
         >>> energy = flow_invariant(Bilinear(2.0))
-        >>> energy.drift(np.array([[2.0], [2.5], [1.9]]))
-        0.25
+        >>> energy.changes(np.array([[2.0], [2.5], [1.9]]))
+        array([0.  , 0.25, 0.05])
         """
         scale = np.abs(along[0]).sum(axis=-1)
         change = np.abs(along - along[0]).max(axis=-1)
-        moving = np.broadcast_to(scale > 0.0, change.shape)
-        if np.any(change[~moving] > 0.0):
-            return math.inf
-        relative = change[moving] / np.broadcast_to(scale, change.shape)[moving]
-        return float(relative.max(initial=0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = np.where(change > 0.0, change / scale, 0.0)
+        return np.asarray(relative.reshape(len(along), -1).max(axis=1))
 
 
 def flow_invariant(game: Game) -> Invariant | None:

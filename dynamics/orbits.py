@@ -98,9 +98,18 @@ class Orbit:
         return self.invariant.along(self.deviations, self.steps)
 
     @property
+    def changes(self) -> Array:
+        """Relative change of the invariant since the first saved step, largest over the starts.
+
+        Shape (k,). ``ValueError`` if none is known.
+        """
+        along = self.invariants
+        return np.asarray(np.zeros(0) if self.invariant is None else self.invariant.changes(along))
+
+    @property
     def drift(self) -> float | None:
-        """Largest relative change of the invariant since the first saved step; None if unknown."""
-        return None if self.invariant is None else self.invariant.drift(self.invariants)
+        """The largest of the changes of the invariant; None if none is known."""
+        return None if self.invariant is None else float(self.changes.max())
 
 
 def _moved(deviations: ScaledStates, centre: Array) -> Array:
@@ -186,7 +195,9 @@ def orbit(
     rest = game.equilibrium
     centre = np.zeros(d) if rest is None else np.asarray(rest, dtype=np.float64)
     M = None if rest is None else _linear_iteration(game, method)
-    if M is not None and method.is_stationary:
+    # The iteration matrix of a random method is that of its mean.
+    is_random = isinstance(getattr(method, "rng", None), np.random.Generator)
+    if M is not None and method.is_stationary and not is_random:
         deviations, means, errors = _by_powers(game, method, M, flat, wanted, centre, average)
     else:
         errors = None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dynamics
 from dynamics.games import Bilinear, Quadratic
 from dynamics.methods import GDA, ImplicitMidpoint
 from dynamics.orbits import orbit
@@ -96,6 +97,45 @@ def test_powers_and_steps_give_the_same_orbit(order, save):
     np.testing.assert_allclose(path.averages, means[path.steps], rtol=1e-11, atol=1e-11)
 
 
+def test_every_linear_method_takes_powers_and_agrees_with_its_steps():
+    game = Bilinear([[1.0, 2.0], [0.0, -1.0]], b=[1.0, 2.0], c=[-3.0, 0.5])
+    start = np.array([1.0, -1.0, 0.5, 2.0])
+    for method in (
+        dynamics.Extragradient(0.1, 0.2),
+        dynamics.OGD(0.2, 0.1),
+        dynamics.HeavyBall(0.1, -0.3, order="alternating_xy"),
+        dynamics.ProximalPoint(0.5),
+        dynamics.CompetitiveGradient(0.2),
+    ):
+        path = orbit(game, method, start, 50)
+        assert path.way == "powers"
+        # Fifty steps of a few roundings of numbers below 10 each.
+        expected = stepped(game, method, start, 50)[-1]
+        np.testing.assert_allclose(path.states[0], expected, atol=50 * 20 * 10 * EPS)
+
+
+def test_random_and_anchored_methods_are_stepped():
+    rng = np.random.default_rng(0)
+    noisy = dynamics.StochasticExtragradient(0.1, sample="independent", rng=rng)
+    game = dynamics.FiniteSum([0.0, 2.0])
+    path = orbit(game, noisy, np.ones((1000, 2)), 100)
+    assert path.way == "steps"
+    assert len(np.unique(path.log_norms)) > 100  # the mean matrix would give one
+    game = Bilinear(1.0, b=[-1.0], c=[-3.0])
+    path = orbit(game, dynamics.Halpern(0.1), [4.0, 1.0], 10)
+    expected = stepped(game, dynamics.Halpern(0.1), np.array([4.0, 1.0]), 10)
+    assert path.way == "steps"
+    np.testing.assert_array_equal(path.states[0], path.centre + (expected[-1] - path.centre))
+
+
+def test_multiplicative_weights_are_iterated_on_their_simplices():
+    pennies = dynamics.MatrixGame([[1.0, -1.0], [-1.0, 1.0]])
+    start = [0.6, 0.4, 0.6, 0.4]
+    path = orbit(pennies, dynamics.MultiplicativeWeights(0.1), start, 100, save=50, average=True)
+    np.testing.assert_allclose(path.states.reshape(-1, 2, 2).sum(axis=-1), 1.0)
+    assert path.average_deviations.values.shape == (3, 4)
+
+
 def test_a_schedule_is_stepped_and_keeps_its_log_norms():
     schedule = Schedule([1.0, 2.0])
     path = orbit(Bilinear(1.0), GDA(schedule), [1.0, 0.0], 5000, save=2500, average=True)
@@ -164,7 +204,7 @@ def test_the_other_players_invariant_is_not_conserved():
     path = orbit(RECTANGLE, GDA(0.3, order="alternating_xy"), np.ones(5), 50, save=1)
     other = orbit(RECTANGLE, GDA(0.3, order="alternating_yx"), np.ones(5), 50, save=1)
     wrong = other.invariant
-    assert wrong.drift(wrong.along(path.deviations, path.steps)) > 0.1
+    assert wrong.changes(wrong.along(path.deviations, path.steps)).max() > 0.1
 
 
 def test_what_is_not_known_is_not_reported():
