@@ -137,9 +137,7 @@ def _constant(network: Network, block: Block, source: int) -> Ball:
     values = {source: exactly(np.zeros((1, *network.shapes[source])))}
     for j in block.nodes:
         node = network.nodes[j]
-        inputs = [
-            values.get(i) or exactly(np.zeros((1, *network.shapes[i]))) for i in node.inputs
-        ]
+        inputs = [values.get(i) or exactly(np.zeros((1, *network.shapes[i]))) for i in node.inputs]
         values[j + 1] = node.layer.enclose(*inputs)
     center, radius = values[block.target]
     return center.reshape(-1), radius.reshape(-1)

@@ -1,0 +1,204 @@
+"""Linear regions as polyhedral cones in exact integer arithmetic: no rounding, no slivers.
+
+Rays through ``(x, w)`` with integer coordinates; a region is a list of simplicial cones, a neuron
+an integer linear form on them (positive multiples of the true one). A cone that a form cuts is
+divided at its edges, exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipschitz.layers.contract import Array
+from lipschitz.region_chain import KinkedChain
+
+__all__ = ["ExactChain", "first_cones", "interior_ray", "split"]
+
+Ray = tuple[int, ...]
+Cone = tuple[Ray, ...]
+Forms = NDArray[Any]
+"""Object array of Python ints, one row for each form."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactChain:
+    """The weights of a chain as integers over powers of two.
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> from lipschitz.region_chain import kinked_chain
+    >>> exact = ExactChain.of(kinked_chain(from_arrays([[[0.5]], [[3.0]]], [[1.0], None])))
+    >>> forms, scale = exact.first()
+    >>> forms.tolist(), scale, exact.after(0, forms, scale, [True])[0].tolist()
+    ([[1, 2]], 2, [[3, 6]])
+    """
+
+    weights: tuple[Forms, ...]
+    biases: tuple[Forms, ...]
+    scales: tuple[int, ...]
+    left: tuple[Forms, ...]
+    right: tuple[Forms, ...]
+    slope_scales: tuple[int, ...]
+    kinks: tuple[NDArray[np.bool_], ...]
+    """Where the two slopes differ; the sign of other neurons divides nothing."""
+
+    @classmethod
+    def of(cls, chain: KinkedChain) -> ExactChain:
+        """From a chain whose weights are exact."""
+        layers = [
+            _integers(w, b) for (w, _), (b, _) in zip(chain.weights, chain.biases, strict=True)
+        ]
+        gates = [_integers(a, b) for a, b in zip(chain.left, chain.right, strict=True)]
+        return cls(
+            tuple(w for (w, _), _ in layers),
+            tuple(b for (_, b), _ in layers),
+            tuple(scale for _, scale in layers),
+            tuple(a for (a, _), _ in gates),
+            tuple(b for (_, b), _ in gates),
+            tuple(scale for _, scale in gates),
+            tuple(a != b for a, b in zip(chain.left, chain.right, strict=True)),
+        )
+
+    def first(self) -> tuple[Forms, int]:
+        """The forms of the first layer on ``(x, w)`` and the factor that they carry."""
+        return np.column_stack([self.weights[0], self.biases[0]]), self.scales[0]
+
+    def after(
+        self, layer: int, forms: Forms, scale: int, gates: Sequence[bool]
+    ) -> tuple[Forms, int]:
+        """The forms of the next layer behind the given gates, and their factor."""
+        slopes = np.where(np.array(gates, np.bool_), self.right[layer], self.left[layer])
+        forms, scale = forms * slopes[:, None], scale * self.slope_scales[layer]
+        behind = self.weights[layer + 1] @ forms
+        behind[:, -1] += self.biases[layer + 1] * scale
+        return behind, scale * self.scales[layer + 1]
+
+
+def _integers(*arrays: Array) -> tuple[list[Forms], int]:
+    """Arrays times one power of two that makes all of them integers."""
+    exponent = 0
+    for array in arrays:
+        mantissa, power = np.frexp(array)
+        if mantissa.any():
+            exponent = min(exponent, int(power[mantissa != 0.0].min()) - 53)
+    scale = 1 << -exponent
+    # Fewer digits where the numbers allow it.
+    exact = [np.array([Fraction(t) * scale for t in a.ravel().tolist()]) for a in arrays]
+    numbers = [[int(t) for t in a] for a in exact]
+    common = math.gcd(scale, *itertools.chain(*numbers))
+    made = []
+    for array, row in zip(arrays, numbers, strict=True):
+        whole = np.empty(array.size, dtype=object)
+        whole[:] = [t // common for t in row]
+        made.append(whole.reshape(array.shape))
+    return made, scale // common
+
+
+def first_cones(dimension: int, box: tuple[Array, Array] | None) -> list[Cone]:
+    """The whole space as orthants, or a box as simplices.
+
+    Examples
+    --------
+    >>> first_cones(1, None)
+    [((0, 1), (1, 0)), ((0, 1), (-1, 0))]
+    >>> first_cones(1, (np.array([0.5]), np.array([2.0])))
+    [((1, 2), (2, 1))]
+    """
+    if box is None:
+        origin = (*(0 for _ in range(dimension)), 1)
+        return [
+            (
+                origin,
+                *(tuple(s * (i == j) for j in range(dimension + 1)) for i, s in enumerate(sign)),
+            )
+            for sign in itertools.product((1, -1), repeat=dimension)
+        ]
+    cones = []
+    for order in itertools.permutations(range(dimension)):
+        corners = []
+        for n in range(dimension + 1):
+            point = [Fraction(float(box[int(i in order[:n])][i])) for i in range(dimension)]
+            scale = math.lcm(*(t.denominator for t in point))
+            corners.append(_shortened((*(int(t * scale) for t in point), scale)))
+        cones.append(tuple(corners))
+    return cones
+
+
+def _axis(i: int, sign: int, dimension: int) -> Ray:
+    return tuple(sign * (i == j) for j in range(dimension + 1))
+
+
+def _shortened(ray: Ray) -> Ray:
+    common = math.gcd(*ray)
+    return tuple(t // common for t in ray) if common > 1 else ray
+
+
+def split(cones: list[Cone], form: Sequence[int]) -> tuple[list[Cone], list[Cone]]:
+    """The parts where a form is nonnegative and where it is nonpositive, without thin ones.
+
+    A cone on which the form vanishes belongs to the first.
+
+    Examples
+    --------
+    >>> above, below = split(first_cones(1, None), (1, -1))  # x >= w, that is x >= 1
+    >>> above, below
+    ([((1, 1), (1, 0))], [((0, 1), (-1, 0)), ((0, 1), (1, 1))])
+    """
+    sides: tuple[list[Cone], list[Cone]] = ([], [])
+    todo = list(cones)
+    while todo:
+        cone = todo.pop(0)
+        values = [sum(a * b for a, b in zip(form, ray, strict=True)) for ray in cone]
+        if min(values) >= 0 or max(values) <= 0:
+            sides[int(min(values) < 0)].append(cone)
+            continue
+        p, q = values.index(max(values)), values.index(min(values))
+        pairs = zip(cone[p], cone[q], strict=True)
+        middle = _shortened(tuple(values[p] * b - values[q] * a for a, b in pairs))
+        todo.append(tuple(middle if i == q else ray for i, ray in enumerate(cone)))
+        todo.append(tuple(middle if i == p else ray for i, ray in enumerate(cone)))
+    return sides
+
+
+def interior_ray(chain: ExactChain, gates: NDArray[np.bool_], cones: list[Cone]) -> Ray | None:
+    """A ray inside the region with the given gates, or None: there is no such region.
+
+    Parameters
+    ----------
+    chain : ExactChain
+    gates : array of bool, shape (hidden neurons,)
+    cones : list
+        The domain. Regions without interior do not count.
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> from lipschitz.region_chain import kinked_chain
+    >>> exact = ExactChain.of(kinked_chain(from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]])))
+    >>> line = first_cones(1, None)
+    >>> interior_ray(exact, np.array([True, True]), line)
+    (1, 1)
+    >>> interior_ray(exact, np.array([True, False]), line) is None
+    True
+    """
+    forms, scale = chain.first()
+    first = 0
+    for layer, width in enumerate(len(left) for left in chain.left):
+        here = gates[first : first + width]
+        for form, positive, bends in zip(forms.tolist(), here, chain.kinks[layer], strict=True):
+            if bends and any(form):
+                cones = split(cones, form)[0 if positive else 1]
+            if not cones:
+                return None
+        forms, scale = chain.after(layer, forms, scale, here.tolist())
+        first += width
+    return tuple(sum(entries) for entries in zip(*cones[0], strict=True))
