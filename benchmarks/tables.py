@@ -18,7 +18,7 @@ from rich.text import Text
 from benchmarks.comparison import EVERY_SIZE, PEERS
 from benchmarks.harness import Environment, Measurement
 
-__all__ = ["bound_text", "print_report", "ratio_text", "seconds_text"]
+__all__ = ["bound_text", "plain_table", "print_report", "ratio_text", "seconds_text"]
 
 WIDTH = 100
 _WORTH_MENTIONING = 500.0  # mebibytes
@@ -125,7 +125,8 @@ def print_report(
     console.print(Text(f"\nMeasured on {environment.sentence()}.", style="dim"))
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table with a bold title and one line under its head."""
     return Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -136,7 +137,7 @@ def _table(title: str) -> Table:
 
 
 def _certified(group: str, members: list[Measurement]) -> Table:
-    table = _table(f"\n{group}")
+    table = plain_table(f"\n{group}")
     table.add_column("layer", width=21)
     table.add_column("norm", width=16)
     for name, width in (("lower", 9), ("upper", 9), ("gap", 5)):
@@ -174,7 +175,7 @@ def _ratio(ours: Measurement, beside: Iterable[Measurement], name: str) -> str:
 
 # ---- the peers ----------------------------------------------------------------------------------
 def _peer_table(measurements: Sequence[Measurement]) -> Table:
-    table = _table(
+    table = plain_table(
         "\nThe convolutions by the peers: value, time, memory if much, warning if too low"
     )
     table.add_column("layer", width=21)
