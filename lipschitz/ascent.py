@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lipschitz.domains import Ball, Box
 from lipschitz.facets import cross_facets
 from lipschitz.network import Network
 from lipschitz.operators import DUAL
@@ -25,7 +26,6 @@ from lipschitz.sweeps import HardGates, SmoothSweep, dual_vector, value_scales
 __all__ = ["Candidate", "search"]
 
 Array = NDArray[np.float64]
-Box = tuple[Array, Array]
 
 _LEARNING_RATES = (0.05, 0.5)
 _SCREENED_NUMBERS = 4_000_000
@@ -55,7 +55,7 @@ def search(
     steps: int,
     rng: np.random.Generator,
     time_limit: float = math.inf,
-    domain: Box | None = None,
+    domain: Box | Ball | None = None,
 ) -> list[Candidate]:
     """Candidates for the steepest point and direction, best first.
 
@@ -71,8 +71,8 @@ def search(
     rng : numpy.random.Generator
     time_limit : float
         Seconds; the search stops between two steps.
-    domain : pair of arrays, optional
-        Lower and upper corner of the box that holds the points, shapes ``network.input_shape``.
+    domain : Box or Ball, optional
+        Holds all points.
 
     Returns
     -------
@@ -89,11 +89,11 @@ class _Climber:
     """The moves of the search; each takes candidates and returns candidates, best first."""
 
     def __init__(
-        self, network: Network, norm: float, rng: np.random.Generator, domain: Box | None
+        self, network: Network, norm: float, rng: np.random.Generator, domain: Box | Ball | None
     ) -> None:
         self.network, self.norm, self.rng, self.domain = network, norm, rng, domain
         self.axes = (-1, *([1] * len(network.input_shape)))
-        self.free = 1.0 if domain is None else (domain[0] < domain[1]).astype(np.float64)
+        self.free = 1.0 if domain is None else domain.free.astype(np.float64)
 
     def climb(self, starts: int, steps: int, time_limit: float) -> list[Candidate]:
         """The whole search, repeated from new points while the steps and the time allow it."""
@@ -135,9 +135,8 @@ class _Climber:
         many = count * min(64, max(8, _SCREENED_NUMBERS // (numbers * count)))
         shape = (many, *self.network.input_shape)
         if self.domain is not None:
-            lower, upper = self.domain
-            points = lower + self.rng.random(shape) * (upper - lower)
-            sizes = np.full(many, max(float(np.mean(upper - lower)) / 2.0, 1e-12))
+            points = self.domain.sample(self.rng, many)
+            sizes = np.full(many, max(self.domain.reach, 1e-300))
         else:
             sizes = 10.0 ** self.rng.uniform(-1.0, 2.0, many)
             points = sizes.reshape(self.axes) * self.rng.standard_normal(shape)
@@ -257,7 +256,7 @@ class _Climber:
         return [Candidate(x, d, value, size) for x, d, value, size in pairs], v, u
 
     def _inside(self, points: Array) -> Array:
-        return points if self.domain is None else np.clip(points, *self.domain)
+        return points if self.domain is None else self.domain.nearest(points)
 
 
 def _estimate(candidate: Candidate) -> float:

@@ -18,7 +18,7 @@ from evidence.rounding import gamma
 from evidence.validation import as_float_array, positive_float
 from lipschitz.layers.balls import SMALLEST, ball_of_bounds, inflate, round_down, round_up
 
-__all__ = ["Ball", "Box", "Domain", "as_domain", "is_within"]
+__all__ = ["Ball", "BallInBox", "Box", "Domain", "as_domain", "is_within"]
 
 Array = NDArray[np.float64]
 
@@ -84,6 +84,35 @@ class Box:
         """Entries that can vary."""
         return self.lower < self.upper
 
+    @property
+    def reach(self) -> float:
+        """Mean half side, the scale of moves inside."""
+        return float(np.mean(0.5 * self.upper - 0.5 * self.lower))
+
+    @property
+    def interior(self) -> Box | None:
+        """The largest box of floats in the interior; entries without any stay fixed.
+
+        None if no entry has a float strictly between its bounds.
+        """
+        free = np.nextafter(self.lower, self.upper) < self.upper
+        if not free.any():
+            return None
+        inside = np.where(free, np.nextafter(self.lower, self.upper), self.lower)
+        other = np.where(free, np.nextafter(self.upper, self.lower), self.lower)
+        if (inside < other).any():
+            return Box(inside, other)
+        return Box(inside, np.where(free, np.nextafter(inside, self.upper), self.lower))
+
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
+        """Uniform points, shape (count, *shape)."""
+        draws = rng.random((count, *self.shape))
+        return np.clip((1.0 - draws) * self.lower + draws * self.upper, self.lower, self.upper)
+
+    def nearest(self, points: Array) -> Array:
+        """The nearest points of the box, shape (count, *shape)."""
+        return np.clip(points, self.lower, self.upper)
+
     def least(self, covectors: Array) -> Array:
         """Lower bounds of ``min <a, x>`` over the box, for rows ``a`` of shape (batch, *shape).
 
@@ -147,6 +176,30 @@ class Ball:
         """Every entry can vary."""
         return np.ones(self.shape, dtype=bool)
 
+    @property
+    def reach(self) -> float:
+        """Mean size of an entry of a point on the sphere, the scale of moves inside."""
+        return self.radius / float(np.sqrt(self.center.size))
+
+    @property
+    def interior(self) -> Ball:
+        """A ball inside, by more than the rounding of points near the sphere."""
+        return Ball(self.center, self.radius * (1.0 - 2.0**-40))
+
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
+        """Points with uniform directions and uniform distances from the centre."""
+        moves = rng.standard_normal((count, self.center.size))
+        lengths = np.sqrt(np.einsum("bi,bi->b", moves, moves))
+        distance = self.radius * rng.random(count) / np.where(lengths > 0.0, lengths, 1.0)
+        return self.center + (distance[:, None] * moves).reshape(count, *self.shape)
+
+    def nearest(self, points: Array) -> Array:
+        """The nearest points of the ball, up to rounding, shape (count, *shape)."""
+        moves = (points - self.center).reshape(len(points), -1)
+        lengths = np.sqrt(np.einsum("bi,bi->b", moves, moves))
+        factor = np.minimum(1.0, self.radius / np.where(lengths > 0.0, lengths, 1.0))
+        return self.center + (factor[:, None] * moves).reshape(points.shape)
+
     def least(self, covectors: Array) -> Array:
         """Lower bounds of ``min <a, x> = <a, c> - radius ||a||_2`` over the ball, row by row."""
         rows, center = covectors.reshape(len(covectors), -1), self.center.ravel()
@@ -159,10 +212,32 @@ class Ball:
         return round_down(rows @ center - inflate(slack, n + 10))
 
 
-Domain = Box | Ball
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BallInBox:
+    """What a box leaves of a ball: a piece of a ball that branch and bound has cut."""
+
+    ball: Ball
+    hull: Box
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return self.ball.shape
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Every entry can vary."""
+        return self.ball.free
+
+    def least(self, covectors: Array) -> Array:
+        """Lower bounds of ``min <a, x>``: the better one of the ball and of the box."""
+        return np.maximum(self.ball.least(covectors), self.hull.least(covectors))
 
 
-def as_domain(value: Any, shape: tuple[int, ...]) -> Domain:
+Domain = Box | Ball | BallInBox
+
+
+def as_domain(value: Any, shape: tuple[int, ...]) -> Box | Ball:
     """A domain for inputs of the given shape; pairs ``(lower, upper)`` become boxes.
 
     Raises
@@ -189,7 +264,7 @@ def as_domain(value: Any, shape: tuple[int, ...]) -> Domain:
     return value
 
 
-def is_within(domain: Domain, point: Array, *, moving: NDArray[np.bool_]) -> bool:
+def is_within(domain: Box | Ball, point: Array, *, moving: NDArray[np.bool_]) -> bool:
     """Whether ``point + t v`` stays inside for all small ``t >= 0`` if ``v`` is zero off `moving`.
 
     Proved: for a box by comparisons, for a ball by an upper bound of the distance to the centre.

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +113,7 @@ def slope_form(bounds: ValueBounds) -> SlopeForm:
     for j, node in enumerate(network.nodes):
         inputs = [_extended(tangents[i], count) for i in node.inputs]
         if isinstance(node.layer, LinearLayer):
-            tangents.append(enclose_linear(cast(LinearLayer, node.layer), *inputs))
+            tangents.append(enclose_linear(node.layer, *inputs))
         elif j in slopes:
             low, high = slopes[j]
             which = np.flatnonzero(low < high)

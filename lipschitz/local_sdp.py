@@ -270,6 +270,6 @@ def _barrier(y: Array, factor: Array, mu: float) -> float:
 
 def _factor(matrix: Array) -> Array | None:
     try:
-        return np.linalg.cholesky(matrix)
+        return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None

@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +28,7 @@ from evidence import Enclosure, NotCertified
 from evidence.rounding import divide_down
 from evidence.validation import as_float_array, choice, generator, positive_float, positive_int
 from lipschitz.ascent import Candidate, search
+from lipschitz.domains import Ball, Box, as_domain, is_within
 from lipschitz.high_precision import slope_below
 from lipschitz.layers.balls import round_down
 from lipschitz.network import Network
@@ -81,7 +81,7 @@ def lower_bound(
     starts: int = 64,
     steps: int = 300,
     time_limit: float = 10.0,
-    domain: tuple[ArrayLike, ArrayLike] | None = None,
+    domain: Box | Ball | tuple[ArrayLike, ArrayLike] | None = None,
 ) -> LowerBound:
     """Search for a steep point and direction, and prove the slope found there.
 
@@ -97,9 +97,9 @@ def lower_bound(
         Effort of the search.
     time_limit : float
         Seconds after which the search stops; what it has found is certified.
-    domain : (lower, upper), optional
-        Corners of a box, each of a shape that broadcasts to ``network.input_shape``. The bound is
-        then one for the constant *on the box*, with a witness in its interior (axes without any
+    domain : Box, Ball or (lower, upper), optional
+        Corners may have shapes that broadcast to ``network.input_shape``. The bound is then one for
+        the constant *on the domain*, with a witness in its interior (axes of a box without any
         float inside are held fixed). Without it, the whole space.
 
     Returns
@@ -129,7 +129,10 @@ def lower_bound(
     """
     p = float(choice(norm, "norm", NORMS))
     generator(rng)
-    box = None if domain is None else _checked_box(domain, network.input_shape)
+    where = None if domain is None else as_domain(domain, network.input_shape)
+    inside = None if where is None else where.interior
+    if where is not None and inside is None:
+        raise ValueError("`domain` must have floats in its interior; widen the box")
     candidates = search(
         network.fold(),
         norm=p,
@@ -137,7 +140,7 @@ def lower_bound(
         steps=positive_int(steps, "steps"),
         rng=rng,
         time_limit=positive_float(time_limit, "time_limit"),
-        domain=None if box is None else _interior(*box),
+        domain=inside,
     )
     best = LowerBound(
         bound=Enclosure.at_least(0.0, "norms are not negative"),
@@ -149,7 +152,10 @@ def lower_bound(
         if candidate.estimate <= best.bound.lower:
             break
         direction = candidate.direction
-        if not direction.any() or not (box is None or _stays_inside(candidate, *box)):
+        moving = direction != 0.0
+        if not moving.any():
+            continue
+        if where is not None and not is_within(where, candidate.point, moving=moving):
             continue
         proved, bits = _prove(network, candidate, p)
         if proved > best.bound.lower:
@@ -263,44 +269,3 @@ def _checked(value: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
             "leave the batch axis out"
         )
     return array
-
-
-def _checked_box(domain: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    if not isinstance(domain, (tuple, list)) or len(domain) != 2:
-        raise TypeError(
-            f"`domain` must be a pair (lower, upper) of arrays, got {type(domain).__name__}"
-        )
-    corners = []
-    for i, corner in enumerate(domain):
-        array = np.asarray(as_float_array(corner, f"domain[{i}]"))
-        try:
-            corners.append(np.ascontiguousarray(np.broadcast_to(array, shape)))
-        except ValueError:
-            raise ValueError(
-                f"`domain[{i}]` of shape {array.shape} must broadcast to the input shape {shape}"
-            ) from None
-    lower, upper = corners
-    if (lower > upper).any() or not _free_axes(lower, upper).any():
-        raise ValueError(
-            "`domain` must have lower <= upper in every entry and some width; swap the corners?"
-        )
-    return lower, upper
-
-
-def _free_axes(lower: Array, upper: Array) -> NDArray[np.bool_]:
-    """Axes along which some float lies strictly between the two sides."""
-    return np.nextafter(lower, upper) < upper
-
-
-def _stays_inside(candidate: Candidate, lower: Array, upper: Array) -> bool:
-    """Whether ``x + t v`` lies in the box for all small ``t > 0``, as the theorem asks."""
-    x, still = candidate.point, candidate.direction == 0.0
-    within = np.where(still, (lower <= x) & (x <= upper), (lower < x) & (x < upper))
-    return bool(within.all())
-
-
-def _interior(lower: Array, upper: Array) -> tuple[Array, Array]:
-    """The largest box of floats in the interior; axes without any stay at their lower side."""
-    free = _free_axes(lower, upper)
-    inside = np.where(free, np.nextafter(lower, upper), lower)
-    return inside, np.where(free, np.nextafter(upper, lower), lower)

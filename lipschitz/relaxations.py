@@ -56,7 +56,8 @@ class Lines:
         slope = np.maximum(np.abs(self.lower_slope), np.abs(self.upper_slope))
         offset = np.maximum(np.abs(self.lower_offset), np.abs(self.upper_offset))
         loss = UNIT_ROUNDOFF * slope * size + gamma(offset.size + 3) * offset
-        return (loss + SMALLEST * size) * (1.0 + 2.0**-48) + SMALLEST
+        total: Array = (loss + SMALLEST * size) * (1.0 + 2.0**-48) + SMALLEST
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,6 +12,7 @@ import pytest
 
 from evidence import NotCertified
 from lipschitz.ascent import search
+from lipschitz.domains import Box
 from lipschitz.layers import (
     Activation,
     Add,
@@ -330,9 +331,9 @@ def test_overflowing_points_are_not_certified() -> None:
         ({"steps": 1.5}, "`steps` must be an int"),
         ({"time_limit": 0.0}, "`time_limit` must be positive"),
         ({"rng": 5}, "`rng` must be a numpy.random.Generator"),
-        ({"domain": [1.0]}, "`domain` must be a pair"),
-        ({"domain": ([0.0], [0.0])}, "`domain` must have lower <= upper"),
-        ({"domain": ([1.0], [0.0])}, "`domain` must have lower <= upper"),
+        ({"domain": [1.0]}, "`domain` must be a Box, a Ball or a pair"),
+        ({"domain": ([0.0], [0.0])}, "must differ somewhere"),
+        ({"domain": ([1.0], [0.0])}, "`lower` must not exceed `upper`"),
         ({"domain": ([0.0, 0.0], [1.0, 1.0])}, "must broadcast to the input shape"),
     ],
 )
@@ -397,7 +398,9 @@ def test_power_iteration_reaches_the_norm_of_a_jacobian(norm: float) -> None:
 def test_the_search_returns_points_of_the_domain_best_first() -> None:
     network = random_mlp(np.random.default_rng(41), (2, 8, 8, 1))
     box = (np.array([-1.0, 0.0]), np.array([0.5, 3.0]))
-    found = search(network, norm=2, starts=8, steps=30, rng=np.random.default_rng(42), domain=box)
+    found = search(
+        network, norm=2, starts=8, steps=30, rng=np.random.default_rng(42), domain=Box(*box)
+    )
     estimates = [candidate.estimate for candidate in found]
     assert estimates == sorted(estimates, reverse=True)
     for candidate in found:
