@@ -88,7 +88,8 @@ def closed_form(problem: Problem, choice: str) -> list[Array] | None:
         else:
             g = CHOICES[choice](v)
         d = radius * (radius + middle) * np.maximum(g, 1e-14 * g.max(initial=0.0) + 1e-200)
-        multipliers.append(1.0 / d)
+        with np.errstate(over="ignore"):
+            multipliers.append(1.0 / d)
         if i == len(problem.slope_lower) - 1:
             break
         rv = r[:, None] * v

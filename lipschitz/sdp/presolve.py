@@ -21,7 +21,7 @@ __all__ = ["Problem", "balanced", "presolved"]
 
 Indices = NDArray[np.int64]
 
-_HUGE, _SMALL = 2.0**80, 2.0**-80
+_FAR, _TINIEST = 2.0**50, 2.0**-1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,10 +36,8 @@ class Problem:
         Indices of the neurons of each hidden layer in the network.
     powers : tuple of int arrays
         Neuron ``j`` was multiplied by ``2**powers[j]``.
-    widths : tuple of int
-        Of the network's hidden layers.
     dead_by_row : tuple of bool arrays
-        Which of the network's neurons never change: their rows vanish.
+        Which of the network's neurons never change: their rows, or both slopes, vanish.
     output_power : int
         The output was multiplied by ``2**output_power``.
     """
@@ -49,34 +47,56 @@ class Problem:
     slope_upper: tuple[Array, ...]
     kept: tuple[Indices, ...]
     powers: tuple[Indices, ...]
-    widths: tuple[int, ...]
     dead_by_row: tuple[NDArray[np.bool_], ...]
     output_power: int = 0
 
-    def lifted(self, multipliers: list[Array], upper: float) -> tuple[Array, ...]:
+    def lifted(self, net: FeedForward, multipliers: list[Array], upper: float) -> tuple[Array, ...]:
         """Multipliers of the network for ``rho = upper**2``, from the problem's for ``rho = 1``.
 
-        A neuron without a row gets a huge multiplier (``dphi = 0`` is certain), one without a
-        column a tiny one (nobody reads it).
+        A neuron without a row, or with slopes 0, never changes: its multiplier may be as large as
+        its readers need. One without readers gets a multiplier so small that what it reads does
+        not notice.
         """
         mantissa, exponent = math.frexp(upper)
-        lifted = []
-        for i in range(len(self.widths)):
-            t = np.ldexp(multipliers[i] * mantissa**2, 2 * self.powers[i] + 2 * exponent)
-            t = np.clip(t, 2.0**-1000, 2.0**1000)
-            largest, smallest = (t.max(), t.min()) if len(t) else (upper**2, upper**2)
-            full = np.where(self.dead_by_row[i], largest * _HUGE, smallest * _SMALL)
-            full[self.kept[i]] = t
-            lifted.append(np.clip(full, 2.0**-1000, 2.0**1000))
-        return tuple(lifted)
+        lifted: list[Array] = []
+        for t, kept, powers, width in zip(
+            multipliers, self.kept, self.powers, net.widths[1:-1], strict=True
+        ):
+            full = np.zeros(width)
+            with np.errstate(over="ignore", under="ignore"):
+                full[kept] = np.ldexp(t * mantissa**2, 2 * powers + 2 * exponent)
+            lifted.append(full)
+        if any(len(kept) < len(t) for kept, t in zip(self.kept, lifted, strict=True)):
+            with np.errstate(all="ignore"):
+                self._fill_dead(net, lifted, np.float64(upper) ** 2)
+        return tuple(np.clip(t, _TINIEST, 1.0 / _TINIEST) for t in lifted)
+
+    def _fill_dead(self, net: FeedForward, lifted: list[Array], rho: np.float64) -> None:
+        slopes = [
+            np.maximum(np.abs(a), np.abs(b))
+            for a, b in zip(net.slope_lower, net.slope_upper, strict=True)
+        ]
+        for i in range(len(lifted) - 1, -1, -1):
+            w = net.weights[i + 1]
+            is_last = i == len(lifted) - 1
+            reading = np.ones(len(w)) if is_last else lifted[i + 1] * slopes[i + 1] ** 2
+            needed = (reading @ (w * w)) * _FAR + rho
+            lifted[i][self.dead_by_row[i]] = needed[self.dead_by_row[i]]
+        for i, t in enumerate(lifted):
+            w, a = net.weights[i], slopes[i]
+            before = np.full(w.shape[1], rho) if i == 0 else lifted[i - 1]
+            cost = (w * w) @ (1.0 / np.maximum(before, _TINIEST)) * a * a
+            unread = t == 0.0
+            t[unread] = 1.0 / (_FAR * (cost[unread] + 1.0 / rho))
 
     def norm_of_network(self, value: float) -> float:
         """The network's constant, from the problem's."""
-        return math.ldexp(value, -self.output_power)
+        with np.errstate(over="ignore", under="ignore"):
+            return float(np.ldexp(value, -self.output_power))
 
 
 def presolved(net: FeedForward) -> Problem:
-    """Without neurons whose rows or columns vanish (repeatedly, errors included), and scaled.
+    """Without neurons whose rows, slopes or columns vanish (errors included), and scaled.
 
     Examples
     --------
@@ -94,6 +114,7 @@ def presolved(net: FeedForward) -> Problem:
         changed = False
         for i in range(len(kept)):
             row = weights[i].any(axis=1) | errors[i].any(axis=1)
+            row &= (net.slope_lower[i][kept[i]] != 0.0) | (net.slope_upper[i][kept[i]] != 0.0)
             live = row & (weights[i + 1].any(axis=0) | errors[i + 1].any(axis=0))
             if not live.all():
                 dead_by_row[i][kept[i][~row]] = True
@@ -106,7 +127,6 @@ def presolved(net: FeedForward) -> Problem:
         slope_upper=tuple(b[k] for b, k in zip(net.slope_upper, kept, strict=True)),
         kept=tuple(kept),
         powers=tuple(np.zeros(len(k), dtype=np.int64) for k in kept),
-        widths=net.widths[1:-1],
         dead_by_row=tuple(dead_by_row),
     )
     powers, power = [], 0

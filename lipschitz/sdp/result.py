@@ -35,7 +35,8 @@ class SemidefiniteBound:
         ``upper / primal - 1``; inf without a primal point.
     multipliers : tuple of arrays, shapes (n_1,), ..., (n_k,)
         Positive ``t`` of every hidden neuron for ``rho = bound.upper**2``, for `prove_multipliers`;
-        ones if the network is constant.
+        ones if the network is constant, none if the method is "product of norms" (where floats
+        cannot hold multipliers: weights that span hundreds of orders of magnitude).
     method : str
     iterations : int
         Of the optimiser.
@@ -93,7 +94,7 @@ def proved_bound(
         upper = problem.norm_of_network(value_of(problem, given, slack))
         if not 0.0 < upper < math.inf:
             return None
-        lifted = problem.lifted(given, upper)
+        lifted = problem.lifted(net, given, upper)
         if prove_multipliers(net, lifted, upper):
             return upper, lifted
     return None
