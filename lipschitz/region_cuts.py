@@ -96,7 +96,7 @@ def made_simple(cells: Cells, codes: Codes) -> tuple[Cells, Index]:
 
 def _real(cells: Cells) -> NDArray[np.bool_]:
     """Which entries of polygons are corners rather than filling."""
-    real = cells != cells[0]
+    real = np.asarray(cells != cells[0])
     real[0] = True
     return real
 

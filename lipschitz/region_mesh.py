@@ -220,7 +220,7 @@ def _between(a: Array, b: Array, s: Array, t: Array) -> Array:
     scale = np.frexp(np.maximum(s, t))[1]
     s, t = np.ldexp(s, -scale), np.ldexp(t, -scale)
     made = t[:, None] * a + s[:, None] * b
-    return np.ldexp(made, -np.frexp(np.abs(made).max(axis=1))[1][:, None])
+    return np.asarray(np.ldexp(made, -np.frexp(np.abs(made).max(axis=1))[1][:, None]))
 
 
 def _inside(a: Array, b: Array, s: Array, t: Array) -> Array:
@@ -228,7 +228,7 @@ def _inside(a: Array, b: Array, s: Array, t: Array) -> Array:
     scale = np.frexp(np.maximum(s, t))[1]
     s, t = np.ldexp(s, -scale), np.ldexp(t, -scale)
     made = a + (s / (s + t))[:, None] * (b - a)
-    return np.clip(made, np.minimum(a, b), np.maximum(a, b))
+    return np.asarray(np.clip(made, np.minimum(a, b), np.maximum(a, b)))
 
 
 def _corners(box: tuple[Array, Array] | None, dimension: int) -> tuple[Array, NDArray[np.int64]]:

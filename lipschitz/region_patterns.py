@@ -10,8 +10,8 @@ decided. By (*) of `lipschitz.region_values`
 If every factor on the left is at least ``d`` times the largest on the right (vertices for which it
 is not are counted into ``U_k``), then the vertex ``v`` with the largest ``l_i`` among all ``U_k``,
 k in S, is in no ``D_k``: the mass of ``U_k`` is at most ``d l_v``. So ``S`` consists of neurons
-that are undecided at one vertex ``v`` (or exactly zero there and undecided elsewhere in the cell), at
-least one of them undecided. Generically as many hyperplanes meet in a vertex as there are
+that are undecided at one vertex ``v`` (or exactly zero there and undecided elsewhere in the cell),
+at least one of them undecided. Generically as many hyperplanes meet in a vertex as there are
 dimensions, and the patterns made by these flips are those of the neighbouring cells.
 """
 
@@ -122,7 +122,7 @@ def possible_patterns(mesh: Mesh) -> Patterns:
 def _undecided(mesh: Mesh) -> dict[int, list[int]]:
     """For vertices with undecided signs, the neurons; of twins only the first."""
     found: dict[int, list[int]] = {}
-    counts = mesh.flips.any(axis=1)
+    counts = np.asarray(mesh.flips.any(axis=1))
     for first, codes in zip(mesh.firsts, mesh.codes, strict=True):
         neurons, vertices = np.nonzero(codes == UNDECIDED)
         own = counts[neurons + first]

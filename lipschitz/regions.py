@@ -310,7 +310,7 @@ def steepest_direction(jacobian: Array, norm: float) -> Array:
 
     Examples
     --------
-    >>> steepest_direction(np.array([[3.0, -4.0]]), math.inf)
+    >>> steepest_direction(np.array([[3.0, -4.0]]), np.inf)
     array([ 1., -1.])
     """
     if norm == 2.0:
