@@ -35,6 +35,7 @@ from dynamics.methods import (
     SymplecticGradientAdjustment,
 )
 from dynamics.protocols import Game
+from dynamics.spectra import Stability, flow_stability, stability
 from dynamics.step_rules import Schedule
 
 __all__ = [
@@ -69,6 +70,9 @@ __all__ = [
     "R1",
     "R2",
     "Schedule",
+    "Stability",
     "StochasticExtragradient",
     "SymplecticGradientAdjustment",
+    "flow_stability",
+    "stability",
 ]

@@ -78,6 +78,11 @@ class MatrixGame(Game):
         """One pair of optimal mixed strategies, by linear programming, shape (m + n,)."""
         return np.concatenate([_minimax(self.A)[0], _minimax(-self.A.T)[0]])
 
+    @property
+    def is_smooth_at_equilibrium(self) -> bool:
+        """False: strategies are confined to simplices, which a Jacobian does not know of."""
+        return False
+
     def exploitability(self, z: Array) -> Array:
         """The duality gap ``max_j (A^T x)_j - min_i (A y)_i``, shape (...); 0 at equilibria."""
         best_reply = np.max(-self.field_y(z), axis=-1)
