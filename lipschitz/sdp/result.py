@@ -16,7 +16,9 @@ from lipschitz.sdp.recursion import value_of
 
 __all__ = ["SemidefiniteBound", "proved_bound"]
 
-_SLACKS: Final = tuple(10.0**k for k in range(-13, -1))
+_SLACKS: Final = tuple(10.0**k for k in range(-12, -1))
+_RESERVE: Final = 8.0
+"""So much more slack than the proof needed here: other libraries round differently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,11 +92,16 @@ def proved_bound(
     """
     given = list(multipliers)
     # The recursion with slack leaves that much room in every pivot for what the proof has to pay.
+    proved = None
     for slack in _SLACKS:
-        upper = problem.norm_of_network(value_of(problem, given, slack))
-        if not 0.0 < upper < math.inf:
-            return None
-        lifted = problem.lifted(net, given, upper)
-        if prove_multipliers(net, lifted, upper):
-            return upper, lifted
-    return None
+        for room in (slack, _RESERVE * slack):
+            upper = problem.norm_of_network(value_of(problem, given, room))
+            if not 0.0 < upper < math.inf:
+                return proved
+            lifted = problem.lifted(net, given, upper)
+            if not prove_multipliers(net, lifted, upper):
+                break
+            proved = upper, lifted
+        else:
+            return proved
+    return proved

@@ -93,7 +93,7 @@ def test_wider_slopes_are_not_proved_by_multipliers_for_narrow_ones(proved):
 def test_a_larger_constant_with_multipliers_in_proportion_is_proved(proved):
     net, result = proved
     larger = [1.5625 * t for t in result.multipliers]
-    assert prove_multipliers(net, larger, 1.25 * result.bound.upper)
+    assert prove_multipliers(net, larger, 1.25 * result.bound.upper * (1.0 + 1e-9))
 
 
 def test_powers_of_two_change_nothing(proved):
@@ -111,12 +111,12 @@ def test_powers_of_two_change_nothing(proved):
 
 
 @pytest.mark.parametrize("widths", [(3, 40, 2), (40, 3, 2), (2, 5, 40), (4, 2), (1, 1, 1)])
-def test_the_proof_costs_less_than_one_part_in_a_million_million(widths):
+def test_the_proof_costs_less_than_one_part_in_a_thousand_million(widths):
     net = network(widths, 1)
     result = semidefinite_bound(net, effort="fast")
-    shrunk = result.bound.upper * (1.0 - 1e-11)
-    lowered = [t * (1.0 - 1e-11) ** 2 for t in result.multipliers]
-    # What is returned was proved with slack 1e-12 or less: a little lower, nothing is.
+    shrunk = result.bound.upper * (1.0 - 1e-9)
+    lowered = [t * (1.0 - 1e-9) ** 2 for t in result.multipliers]
+    # What is returned was found by an elimination with a slack of about 1e-11.
     assert not prove_multipliers(net, lowered, shrunk)
 
 
