@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from lipschitz.sdp.graph_elimination import Choose, Elimination
 
 __all__ = ["Multipliers", "closed_forms", "descend"]
 
-_BARRIERS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+_GAPS = (0.5, 0.1, 0.02, 4e-3, 8e-4, 1.6e-4, 3.2e-5, 6.4e-6)
 _MEMORY = 20
 
 
@@ -58,7 +58,7 @@ def closed_forms(system: Elimination) -> Multipliers | None:
     return best
 
 
-def _choice(system: Elimination, rule: _Rule) -> Choose:
+def _choice(system: Elimination, rule: Callable[[Array], Array]) -> Choose:
     def choose(gate: int, gram: Array) -> Array:
         d = rule(gram)
         floor = max(float(d.max(initial=0.0)) * 1e-14, 1e-280)
@@ -84,7 +84,7 @@ def _perron_sums(gram: Array) -> Array:
 
 
 def _eigenvalue(gram: Array) -> Array:
-    # Four hundred power steps from below, and one percent on top; never more than the row sums.
+    # Power steps from below and two percent on top: too little is noticed as infeasible.
     x = np.ones(len(gram)) + 0.01 * np.cos(np.arange(len(gram)))
     top = 0.0
     for _ in range(40):
@@ -97,23 +97,17 @@ def _eigenvalue(gram: Array) -> Array:
     return np.full(len(gram), min(1.02 * top, bound))
 
 
-class _Rule:
-    """``d`` with ``diag(d) >= G``."""
-
-    def __call__(self, gram: Array) -> Array:  # pragma: no cover - a protocol
-        raise NotImplementedError
-
-
 # ---- quasi-Newton steps -------------------------------------------------------------------------
 def descend(
     system: Elimination,
     start: Multipliers,
     *,
     deadline: float,
-    rtol: float = 1e-6,
-    barriers: Sequence[float] = _BARRIERS,
+    rtol: float = 1e-5,
 ) -> Multipliers:
     """Lower ``rho`` by L-BFGS on ``log t`` along a sequence of barriers, until a deadline.
+
+    With ``n`` rows in all blocks a barrier of weight ``mu`` costs ``log rho`` about ``n mu``.
 
     Parameters
     ----------
@@ -122,7 +116,7 @@ def descend(
     deadline : float
         Of `time.perf_counter`.
     rtol : float
-        A barrier is left when a step lowers the objective by less than this.
+        The last barrier costs about this much of ``rho``.
 
     Returns
     -------
@@ -131,10 +125,12 @@ def descend(
     """
     search = _Search(system, start, deadline)
     theta = np.log(np.concatenate(start.values)) if start.values else np.zeros(0)
-    for mu in barriers:
+    for gap in _GAPS:
         if theta.size == 0 or search.is_over:
             break
-        theta = search.minimise(theta, mu, rtol * min(1.0, max(mu, 1e-2 * rtol) / 1e-3))
+        theta = search.minimise(theta, gap / theta.size, 0.02 * gap)
+        if gap <= rtol:
+            break
     return search.best
 
 

@@ -35,6 +35,9 @@ from lipschitz.sdp.graph_model import GraphModel
 
 __all__ = ["Elimination", "Factors", "reduced"]
 
+_NOTHING = 2.0**-960
+"""Errors below this are the underflow allowed for a sum of zeros."""
+
 Blocks = dict[tuple[int, int], Array]
 Choose = Callable[[int, Array], Array]
 """From a gate's number and its ``G_kk`` to its multipliers."""
@@ -80,14 +83,15 @@ class Elimination:
         ``M_is`` from variable ``s`` to gate ``i``, and last to the output, without the input.
     grams : dict
         ``M_i0 M_j0^T`` for ``i >= j``.
-    alive : tuple of bool arrays
-        Which neurons of every gate take part.
+    alive, moved : tuples of bool arrays
+        Which neurons of every gate take part, and which have an argument that is not constant.
     """
 
     halves: tuple[float, ...]
     maps: tuple[Mapping[int, Array], ...]
     grams: Blocks
     alive: tuple[NDArray[np.bool_], ...]
+    moved: tuple[NDArray[np.bool_], ...]
 
     @property
     def gates(self) -> int:
@@ -264,7 +268,7 @@ def reduced(model: GraphModel) -> Elimination:
                     for s, center in maps[k - 1].items():
                         extra = lower * (through @ center)
                         part[s] = part[s] + extra if s in part else extra
-    alive = _alive(maps, model)
+    alive, moved = _alive(maps, model)
     keep = [np.flatnonzero(mask) for mask in alive]
     small = [
         {
@@ -294,21 +298,26 @@ def reduced(model: GraphModel) -> Elimination:
         maps=tuple({s: m for s, m in part.items() if m.size} for part in small),
         grams=grams,
         alive=tuple(alive),
+        moved=tuple(moved),
     )
 
 
-def _alive(maps: Sequence[Mapping[int, Array]], model: GraphModel) -> list[NDArray[np.bool_]]:
-    """Neurons that some variable moves and that some reader reads, both through living ones."""
+def _alive(
+    maps: Sequence[Mapping[int, Array]], model: GraphModel
+) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.bool_]]]:
+    """Neurons that some variable moves and some reader reads, and those that are moved."""
     gates = len(model.slopes)
     moved = [np.ones(model.sizes[0], dtype=bool)]
     for k in range(gates):
         row = np.zeros(model.sizes[k + 1], dtype=bool)
         for s, center in maps[k].items():
             row |= (center[:, moved[s]] != 0.0).any(axis=1)
-        moved.append(row & (model.slopes[k][0] != model.slopes[k][1]))
+        for _, radius in model.maps[k].values():
+            row |= (radius > _NOTHING).any(axis=1)
+        moved.append(row)
     read = [np.zeros(n, dtype=bool) for n in model.sizes]
     for i in range(gates, -1, -1):
         rows = np.ones(model.outputs, dtype=bool) if i == gates else read[i + 1]
         for s, center in maps[i].items():
             read[s] |= (center[rows] != 0.0).any(axis=0)
-    return [moved[k] & read[k] for k in range(1, gates + 1)]
+    return [moved[k] & read[k] for k in range(1, gates + 1)], moved[1:]

@@ -161,8 +161,8 @@ def _matrix(model: GraphModel, t: Sequence[Array], rho: float) -> Ball:
     inverse = reciprocal(np.array(rho))
     for i, j in product(readers, readers):
         if i >= j:
-            (c, r), (d, s) = readers[i], readers[j]
-            gram = multiply(matmul((c, r), (d.T, s.T)), inverse)
+            other = readers[j][0].T, readers[j][1].T
+            gram = multiply(matmul(readers[i], other), inverse)
             put(i, j, (-gram[0], gram[1]))
     return center, radius
 

@@ -1,0 +1,171 @@
+"""Semidefinite bounds of networks with branches: residual sums, skips, concatenation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from evidence import Enclosure, NotCertified
+from evidence.validation import choice, positive_float
+from lipschitz.layers.contract import Array
+from lipschitz.network import Network
+from lipschitz.product import product_bound
+from lipschitz.sdp.graph_descent import Multipliers, closed_forms, descend
+from lipschitz.sdp.graph_elimination import Elimination, reduced
+from lipschitz.sdp.graph_model import MEMORY_LIMIT, GraphModel, graph_model
+from lipschitz.sdp.graph_proof import prove_model
+from lipschitz.sdp.result import SemidefiniteBound
+
+__all__ = ["graph_bound", "lifted", "prove_best"]
+
+_SLACKS: Final = tuple(10.0**k for k in range(-11, -1))
+_GAPS: Final = {"default": 1e-3, "tight": 1e-5}
+
+
+def graph_bound(
+    network: Network,
+    *,
+    effort: Literal["fast", "default", "tight"] = "default",
+    time_limit: float = 60.0,
+    rtol: float = 1e-8,
+    memory_limit: int = MEMORY_LIMIT,
+) -> SemidefiniteBound:
+    """The smallest constant found that slope bounds of the activations can prove, in any graph.
+
+    Parameters
+    ----------
+    network : Network
+        Linear layers and activations, joined in any way; it is folded first.
+    effort : {"fast", "default", "tight"}
+        Closed forms only; descent until the barrier costs about 1e-3 of the bound; until 1e-5.
+    time_limit : float
+        Seconds after which the best proved so far is returned. The closed forms always run.
+    rtol : float
+        Smallest barrier asked for; it is larger than that of `effort` only if this is larger.
+    memory_limit : int
+        Bytes that the matrices and the work on them may take, see `graph_memory`.
+
+    Returns
+    -------
+    SemidefiniteBound
+        Without a primal point. `prove_graph` proves it again from the multipliers. If rounding
+        defeats every multiplier tried, the bound is that of `product_bound`, without multipliers.
+
+    Raises
+    ------
+    NotCertified
+        A nonlinear layer that is no activation, or too little memory: use `split_bound`.
+    ValueError
+        An effort of another name, limits that are not positive.
+
+    Notes
+    -----
+    A residual block ``x + g(x)`` gets multipliers of its own in the one form, and the shortcut is
+    part of the linear maps. That is never worse than ``1 + L``, and better unless ``g`` can move
+    along ``x`` by its full constant.
+
+    References
+    ----------
+    Fazlyab, Robey, Hassani, Morari, Pappas, *Efficient and accurate estimation of Lipschitz
+    constants for deep neural networks*, NeurIPS 2019, Theorem 2.
+
+    Examples
+    --------
+    >>> from lipschitz.layers import Activation, Add, Dense
+    >>> from lipschitz.network import Node
+    >>> from lipschitz.sdp.graph_proof import prove_graph
+    >>> nodes = [
+    ...     Node(name="relu", layer=Activation(kind="relu", input_shape=(1,)), inputs=(0,)),
+    ...     Node(name="minus", layer=Dense(weight=[[-1.0]]), inputs=(1,)),
+    ...     Node(name="residual", layer=Add(input_shape=(1,)), inputs=(0, 2)),
+    ... ]
+    >>> network = Network(input_shape=(1,), nodes=nodes)  # x - relu(x) = min(x, 0)
+    >>> result = graph_bound(network)
+    >>> round(result.bound.upper, 9), prove_graph(network, result.multipliers, 1.0 - 1e-9)
+    (1.0, False)
+    """
+    begin = time.perf_counter()
+    choice(effort, "effort", ("fast", "default", "tight"))
+    deadline = begin + positive_float(time_limit, "time_limit")
+    tolerance = positive_float(rtol, "rtol")
+    model = graph_model(network, memory_limit=memory_limit)
+    system = reduced(model)
+    best: tuple[float, tuple[Array, ...]] | None = None
+    method, iterations = "composition", 0
+    found = closed_forms(system)
+    if found is not None:
+        started = time.perf_counter()
+        best, method = prove_best(model, system, found), f"semidefinite, {found.method}"
+        reserve = 2.0 * (time.perf_counter() - started)
+        if effort != "fast" and time.perf_counter() + reserve < deadline:
+            gap = max(_GAPS[effort], tolerance)
+            descent = descend(system, found, deadline=deadline - reserve, rtol=gap)
+            proved = prove_best(model, system, descent)
+            iterations = descent.iterations
+            if proved is not None and (best is None or proved[0] < best[0]):
+                best, method = proved, f"semidefinite, {descent.method}"
+    if best is None:
+        best, method = (product_bound(network).bound.upper, ()), "composition"
+    upper, multipliers = best
+    if not math.isfinite(upper):
+        raise NotCertified("the bound of this network overflows float64; rescale its weights")
+    return SemidefiniteBound(
+        bound=Enclosure.at_most(upper, method),
+        primal=0.0,
+        gap=math.inf,
+        multipliers=multipliers,
+        method=method,
+        iterations=iterations,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def prove_best(
+    model: GraphModel, system: Elimination, found: Multipliers
+) -> tuple[float, tuple[Array, ...]] | None:
+    """The smallest of a few inflated bounds that the multipliers are proved to give.
+
+    The proof of the bound ``L (1 + r)`` gets multipliers scaled to it, so that the slack ``r``
+    reaches every row of the form.
+    """
+    norm = math.sqrt(max(found.rho, 0.0))
+    if not math.isfinite(norm):
+        return None
+    if norm == 0.0:  # a network that is constant up to its weights' errors
+        return _prove_small(model, system, found)
+    for slack in _SLACKS:
+        upper = norm * (1.0 + slack)
+        multipliers = lifted(system, found.values, upper)
+        if prove_model(model, multipliers, upper):
+            return upper, multipliers
+    return None
+
+
+def _prove_small(
+    model: GraphModel, system: Elimination, found: Multipliers
+) -> tuple[float, tuple[Array, ...]] | None:
+    for exponent in range(-30, 1, 5):
+        upper = 2.0**exponent
+        multipliers = lifted(system, found.values, upper)
+        if prove_model(model, multipliers, upper):
+            return upper, multipliers
+    return None
+
+
+def lifted(system: Elimination, values: Sequence[Array], upper: float) -> tuple[Array, ...]:
+    """Multipliers of all neurons for ``rho = upper**2``, from those that take part for 1.
+
+    A neuron that nobody reads gets a number so small that its argument costs nothing, one that
+    nothing moves gets one so large that its readers do not feel it.
+    """
+    rho, full = upper * upper, []
+    for k, t in enumerate(values):
+        scale = float(np.max(t)) if t.size else 1.0
+        every = np.where(system.moved[k], 2.0**-200, 2.0**200) * scale
+        every[system.alive[k]] = t
+        full.append(every * rho)
+    return tuple(full)
