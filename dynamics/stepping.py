@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["take_steps"]
 
-_CHUNK_BYTES = 2**17  # one array of states; a step touches a few of them, and the cache holds those
+_CHUNK_BYTES = 2**18  # one array of states; a step touches a few of them, and the cache holds those
 _FAR = 2.0**100
 _EVERY = 8  # steps between two looks at the size of the states
 
