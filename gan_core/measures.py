@@ -262,7 +262,8 @@ def weights_at_bound(net: StackedMLP, bound: float, *, within: float = 0.01) -> 
     edge = positive_float(bound, "bound") * (1.0 - nonnegative_float(within, "within"))
     weights = [w.flatten(1).abs() >= edge for w in net.weights]
     count = sum(w.shape[1] for w in weights)
-    return np.sum([w.sum(1).double().cpu().numpy() for w in weights], axis=0) / count
+    total: Array = np.sum([w.sum(1).double().cpu().numpy() for w in weights], axis=0)
+    return total / count
 
 
 def value_surface(
