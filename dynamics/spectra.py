@@ -22,7 +22,7 @@ from dynamics.polynomials import (
 )
 from dynamics.protocols import Array, Game
 from dynamics.schur import jury_margins
-from dynamics.unit_circle import circle_verdict
+from dynamics.sides import side_at
 from evidence.enclosure import Enclosure
 
 __all__ = ["Stability", "flow_stability", "stability"]
@@ -195,7 +195,6 @@ class _PerSingularValue:
         self.squares = SquaredSingularValues(game)
         self.polynomial = polynomial_in_square(method)
         self.margins = jury_margins(self.polynomial)
-        self.flipped = jury_margins([-c for c in self.polynomial])
 
     def decide(self) -> Stability:
         if not _has_saddle_point(self.game):
@@ -203,7 +202,7 @@ class _PerSingularValue:
                 "unstable", None, "there is no saddle point, since b or c is out of the range of "
                 "A: the iterates drift along its null space",
             )  # fmt: skip
-        sides = [self._side(j) for j in range(len(self.squares))]
+        sides = [side_at(self.polynomial, self.squares, j) for j in range(len(self.squares))]
         known = {"unstable": -1, "marginal": 0, "stable": 1}
         if self.game.nullity:
             flat, block = null_space_side(self.game, self.method)
@@ -227,30 +226,6 @@ class _PerSingularValue:
                 f"{self.squares.enclosures[j]}",
             )  # fmt: skip
         return self._result("stable", None, "A is zero: nothing moves")
-
-    def _side(self, j: int) -> int | None:
-        """1 inside, 0 on the circle, -1 outside, None undecided, at singular value ``j``."""
-        leading = self.squares.sign(self.polynomial[0], j)
-        if leading == 0:
-            raise ValueError(
-                f"`step_size` makes the implicit equation singular at sigma = "
-                f"{self.squares.enclosures[j]}; use another step size"
-            )
-        margins = self.margins if leading == 1 else self.flipped
-        signs = [self.squares.sign(m, j) for m in margins]
-        if leading is None or -1 in signs:
-            return None if leading is None else -1
-        if None in signs:
-            return None
-        if 0 not in signs:
-            return 1
-        if len(self.polynomial) <= 3:
-            return 0  # in degree 2 the closed inequalities describe the closed disk
-        exact = self.squares.rational(j)
-        return None if exact is None else circle_verdict(self._at(exact)).side
-
-    def _at(self, square: Any) -> list[Any]:
-        return [c(square) for c in self.polynomial]
 
     def _balls(self, j: int) -> list[Any]:
         from flint import arb_poly
