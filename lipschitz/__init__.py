@@ -1,5 +1,8 @@
 """Certified bounds of Lipschitz constants: convolution layers, linear maps, whole networks."""
 
+from lipschitz.certificate import Attempt, Certificate, Piece, Witness
+from lipschitz.certificate_check import Verification
+from lipschitz.certification import certify
 from lipschitz.convolution import singular_values, spectral_norm, spectral_norm_torus
 from lipschitz.layer_norms import layer_norm
 from lipschitz.lower import LowerBound, lower_bound, verify_witness
@@ -11,12 +14,18 @@ from lipschitz.product import LayerBound, ProductBound, product_bound
 from lipschitz.readers import from_arrays, from_mat, from_onnx, from_torch
 
 __all__ = [
+    "Attempt",
+    "Certificate",
     "LayerBound",
     "LowerBound",
     "Network",
     "NetworkBound",
     "Node",
+    "Piece",
     "ProductBound",
+    "Verification",
+    "Witness",
+    "certify",
     "chain",
     "from_arrays",
     "from_mat",

@@ -1,0 +1,163 @@
+"""The checker of certificates: what a sceptic has to read besides `lipschitz.multiplier_check`.
+
+A Lipschitz constant is at most the product of the constants of the pieces of a chain, and at least
+the slope at any point in any direction. Each piece is proved by its rule:
+
+multipliers     one Cholesky factorisation, see `lipschitz.multiplier_check`;
+layers          the norms of its layers are enclosed and composed anew (`lipschitz.product`);
+regions, sign   the enumeration is run again; it has no random or iterative part that could be
+patterns        trusted less the second time.
+
+The slope is enclosed in float64 or in Arb balls (`lipschitz.verify_witness`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from evidence import NotCertified
+from evidence.rounding import mul_up
+from lipschitz.certificate import Certificate, Piece
+from lipschitz.lower import verify_witness
+from lipschitz.multiplier_check import multipliers_prove
+from lipschitz.network import Network, Node
+from lipschitz.operators import NORMS
+from lipschitz.product import product_bound
+
+__all__ = ["Verification", "check", "part"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The outcome of checking a certificate.
+
+    Parameters
+    ----------
+    is_valid : bool
+        Whether both sides were proved.
+    steps : tuple of str
+        What was proved, and what was not, in order.
+
+    Examples
+    --------
+    >>> from lipschitz import certify, from_arrays
+    >>> certify(from_arrays([[[3.0]]])).verify().is_valid
+    True
+    """
+
+    is_valid: bool
+    steps: tuple[str, ...]
+
+
+def check(certificate: Certificate) -> Verification:
+    """Prove both sides of a certificate, see `Certificate.verify`.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> from evidence import Enclosure
+    >>> from lipschitz import certify, from_arrays
+    >>> honest = certify(from_arrays([[[2.0], [-2.0]], [[1.0, -1.0]]]))
+    >>> lie = dataclasses.replace(honest, bound=Enclosure(1.0, 1.9, "wishful thinking"))
+    >>> check(lie).is_valid
+    False
+    """
+    steps: list[str] = []
+    try:
+        is_valid = _proves_lower(certificate, steps) & _proves_upper(certificate, steps)
+    except (NotCertified, TypeError, ValueError) as refusal:
+        return Verification(is_valid=False, steps=(*steps, f"refused: {refusal}"))
+    return Verification(is_valid=is_valid, steps=tuple(steps))
+
+
+def _proves_lower(certificate: Certificate, steps: list[str]) -> bool:
+    bound, witness = certificate.bound, certificate.witness
+    if bound.lower <= 0.0:
+        steps.append("lower side 0: a norm is not negative")
+        return bound.lower == 0.0
+    proved = verify_witness(
+        certificate.network,
+        witness.point,
+        witness.direction,
+        norm=certificate.norm,
+        bits=witness.bits,
+    )
+    holds = proved >= witness.lower >= bound.lower
+    steps.append(
+        f"slope at the witness >= {proved:.17g}, {'as' if holds else 'BELOW what is'} stated"
+    )
+    return holds
+
+
+def _proves_upper(certificate: Certificate, steps: list[str]) -> bool:
+    if certificate.norm not in NORMS:
+        steps.append(f"norm {certificate.norm} is not known")
+        return False
+    network, pieces = certificate.network.fold(), certificate.pieces
+    ends = [0, *(piece.last for piece in pieces)]
+    begins = [*(piece.first for piece in pieces), len(network.nodes)]
+    if ends != begins:
+        steps.append(f"the pieces end at {ends[1:]} and begin at {begins[:-1]}: not a chain")
+        return False
+    holds = True
+    for piece in pieces:
+        proved = _proves_piece(part(network, piece.first, piece.last), piece, certificate.norm)
+        steps.append(
+            f"values {piece.first} to {piece.last}: at most {piece.upper:.17g} by {piece.rule}, "
+            f"{'proved' if proved else 'NOT proved'}"
+        )
+        holds &= proved
+    product = list(itertools.accumulate((piece.upper for piece in pieces), mul_up))[-1]
+    if not product <= certificate.bound.upper:
+        steps.append(f"their product {product:.17g} EXCEEDS {certificate.bound.upper:.17g}")
+        return False
+    return holds
+
+
+def _proves_piece(network: Network, piece: Piece, norm: float) -> bool:
+    if not (0.0 <= piece.upper < math.inf):
+        return False
+    if piece.rule == "multipliers":
+        return norm == 2.0 and multipliers_prove(network, piece.multipliers, piece.upper)
+    if piece.rule == "layers":
+        return product_bound(network, norm).bound.upper <= piece.upper
+    if piece.rule == "regions":
+        from lipschitz.regions import exact_by_regions
+
+        return exact_by_regions(network, norm=norm).bound.upper <= piece.upper
+    from lipschitz.one_hidden import one_hidden_constant
+
+    return norm == 2.0 and one_hidden_constant(network).bound.upper <= piece.upper
+
+
+def part(network: Network, first: int, last: int) -> Network:
+    """The sub-network from value ``first`` to value ``last``, through which everything must pass.
+
+    Raises
+    ------
+    ValueError
+        If a node in between reads a value from before ``first``, or the range is empty.
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> [n.name for n in part(from_arrays([[[3.0]], [[2.0]]]), 1, 3).nodes][-1]
+    'layer 2'
+    """
+    if not 0 <= first < last <= len(network.nodes):
+        raise ValueError(
+            f"`first` and `last` must be values of the network in order, got {first} and {last} "
+            f"of {len(network.nodes)}"
+        )
+    nodes = network.nodes[first:last]
+    if any(i < first for node in nodes for i in node.inputs):
+        raise ValueError(f"value {first} is bypassed before value {last}; cut elsewhere")
+    return Network(
+        input_shape=network.shapes[first],
+        nodes=tuple(
+            Node(name=n.name, layer=n.layer, inputs=tuple(i - first for i in n.inputs))
+            for n in nodes
+        ),
+    )
