@@ -150,9 +150,13 @@ class _Run:
             return
         if size <= _INTERIOR[effort]:
             found = optimal_multipliers(problem, start, value, self.deadline, rtol)
-            self._prove(
-                problem, found.multipliers, "interior point", found.primal, found.iterations
-            )
+            counts = found.primal, found.iterations
+            self._prove(problem, found.multipliers, "interior point", *counts)
+            wanted = problem.norm_of_network(found.value) * (1.0 + rtol)
+            for earlier in found.before:
+                if self.upper <= wanted:
+                    break
+                self._prove(problem, earlier, "interior point")
             if found.value <= found.primal * (1.0 + 100.0 * rtol):
                 return
             start = found.multipliers

@@ -25,16 +25,22 @@ from lipschitz.sdp.recursion import value_of
 __all__ = ["InteriorPoint", "optimal_multipliers"]
 
 _ITERATIONS = 100
+_TRAIL = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteriorPoint:
-    """Multipliers for ``rho = 1``, the constant they give, and the primal side's constant."""
+    """Multipliers for ``rho = 1``, the constant they give, and the primal side's constant.
+
+    ``before`` holds the multipliers of earlier steps, latest first: further from the boundary,
+    hence easier to prove.
+    """
 
     multipliers: list[Array]
     value: float
     primal: float
     iterations: int
+    before: tuple[list[Array], ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,11 +89,13 @@ def optimal_multipliers(
         z=np.full(constraints.neurons, weight),
     )
     best, best_value, primal, iterations = start, value, 0.0, 0
+    trail: list[list[Array]] = []
     while iterations < _ITERATIONS and time.monotonic() < deadline:
         moved = _newton(constraints, here)
         if moved is None:
             break
         iterations += 1
+        trail = [constraints.split(here.t / here.rho), *trail[:_TRAIL]]
         primal = max(primal, _primal_value(constraints, here))
         if _gap(here) < 2.0 * rtol * here.rho and primal > 0.0:
             break
@@ -98,7 +106,11 @@ def optimal_multipliers(
     if reached_value < best_value:
         best, best_value = reached, reached_value
     return InteriorPoint(
-        multipliers=best, value=best_value, primal=min(primal, best_value), iterations=iterations
+        multipliers=best,
+        value=best_value,
+        primal=min(primal, best_value),
+        iterations=iterations,
+        before=tuple(trail[1:]),
     )
 
 

@@ -21,6 +21,10 @@ __all__ = ["Problem", "balanced", "presolved"]
 
 Indices = NDArray[np.int64]
 
+_NARROWEST = 1e-4
+"""Half the width of the slopes of a linear neuron, relative to them: its optimal multiplier is
+infinite. What is proved for wider slopes holds for narrower ones, at a price of this size."""
+
 _FAR, _TINIEST = 2.0**50, 2.0**-1000
 
 
@@ -121,10 +125,15 @@ def presolved(net: FeedForward) -> Problem:
                 kept[i], changed = kept[i][live], True
                 weights[i], errors[i] = weights[i][live], errors[i][live]
                 weights[i + 1], errors[i + 1] = weights[i + 1][:, live], errors[i + 1][:, live]
+    lower, upper = [], []
+    for a, b, k in zip(net.slope_lower, net.slope_upper, kept, strict=True):
+        room = np.maximum(_NARROWEST * np.maximum(np.abs(a[k]), np.abs(b[k])) - 0.5 * (b - a)[k], 0)
+        lower.append(a[k] - room)
+        upper.append(b[k] + room)
     problem = Problem(
         weights=tuple(weights),
-        slope_lower=tuple(a[k] for a, k in zip(net.slope_lower, kept, strict=True)),
-        slope_upper=tuple(b[k] for b, k in zip(net.slope_upper, kept, strict=True)),
+        slope_lower=tuple(lower),
+        slope_upper=tuple(upper),
         kept=tuple(kept),
         powers=tuple(np.zeros(len(k), dtype=np.int64) for k in kept),
         dead_by_row=tuple(dead_by_row),

@@ -93,7 +93,7 @@ def test_wider_slopes_are_not_proved_by_multipliers_for_narrow_ones(proved):
 def test_a_larger_constant_with_multipliers_in_proportion_is_proved(proved):
     net, result = proved
     larger = [1.5625 * t for t in result.multipliers]
-    assert prove_multipliers(net, larger, 1.25 * result.bound.upper * (1.0 + 1e-9))
+    assert prove_multipliers(net, larger, 1.25 * result.bound.upper * (1.0 + 1e-7))
 
 
 def test_powers_of_two_change_nothing(proved):
@@ -111,12 +111,12 @@ def test_powers_of_two_change_nothing(proved):
 
 
 @pytest.mark.parametrize("widths", [(3, 40, 2), (40, 3, 2), (2, 5, 40), (4, 2), (1, 1, 1)])
-def test_the_proof_costs_less_than_one_part_in_a_thousand_million(widths):
+def test_the_proof_costs_less_than_one_part_in_a_hundred_million(widths):
     net = network(widths, 1)
     result = semidefinite_bound(net, effort="fast")
-    shrunk = result.bound.upper * (1.0 - 1e-9)
-    lowered = [t * (1.0 - 1e-9) ** 2 for t in result.multipliers]
-    # What is returned was found by an elimination with a slack of about 1e-11.
+    shrunk = result.bound.upper * (1.0 - 1e-8)
+    lowered = [t * (1.0 - 1e-8) ** 2 for t in result.multipliers]
+    # The slack may cost 4e-9, and the recursion itself is far more accurate than that.
     assert not prove_multipliers(net, lowered, shrunk)
 
 
@@ -129,6 +129,6 @@ def test_the_proof_of_a_matrix_norm_is_sharp():
 def test_depth_sixty_four_is_proved_with_little_inflation():
     net = network((16,) * 65 + (3,), 2)
     result = semidefinite_bound(net, effort="fast")
-    lowered = [t * (1.0 - 1e-8) ** 2 for t in result.multipliers]
+    lowered = [t * (1.0 - 1e-7) ** 2 for t in result.multipliers]
     assert prove_multipliers(net, result.multipliers, result.bound.upper)
-    assert not prove_multipliers(net, lowered, result.bound.upper * (1.0 - 1e-8))
+    assert not prove_multipliers(net, lowered, result.bound.upper * (1.0 - 1e-7))
