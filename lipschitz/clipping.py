@@ -31,7 +31,7 @@ import numpy as np
 from evidence import Enclosure
 from evidence.validation import choice, int_tuple, positive_float, positive_int
 from lipschitz.convolution_geometry import IntOrTuple
-from lipschitz.layers import Convolution, Dense
+from lipschitz.layers import Convolution, Dense, Scale
 from lipschitz.network import Network
 from lipschitz.operators import NORMS
 
@@ -247,7 +247,8 @@ def clipping_threshold(
     """A ``c`` that makes every clipped network 1-Lipschitz, within rounding the largest.
 
     It is ``(prod sqrt(n_{i-1} n_i))^(-1/L)`` for L dense layers in l2, rounded down until
-    `clipping_bound` proves it. Clipping at a larger value allows a network that is not.
+    `clipping_bound` proves it. Where every stride divides its kernel size, clipping at a larger
+    value allows a network that is not 1-Lipschitz.
 
     Parameters
     ----------
@@ -270,9 +271,15 @@ def clipping_threshold(
 def worst_clipped_network(network: Network, c: float) -> Network:
     """The network with all weights of dense and convolution layers equal to ``c``.
 
-    By monotonicity of the norms its `product_bound` bounds every network with the same layers and
-    weights in ``[-c, c]``, at this input size and with branches: the clipping guarantee of any
-    architecture. Scalings (a folded batch normalisation) stay as they are.
+    Its `product_bound` bounds every network with the same layers and weights in ``[-c, c]``, at
+    this input size and with branches: the clipping guarantee of any architecture. Scalings (batch
+    normalisation in evaluation mode, subtractions) count as not clipped; they lose their signs.
+
+    Notes
+    -----
+    No linear part then has a negative entry, so that the matrix of any path or block of layers is
+    entrywise at least the modulus of the same block's with clipped weights, and the norms from l_p
+    to l_p are monotone in the moduli. With signs, paths could cancel that clipped weights add up.
 
     Parameters
     ----------
@@ -295,6 +302,8 @@ def worst_clipped_network(network: Network, c: float) -> Network:
             layer = replace(layer, weight=np.full_like(layer.weight, c), weight_error=None)
         elif isinstance(layer, Convolution):
             layer = replace(layer, kernel=np.full_like(layer.kernel, c), weight_error=None)
+        elif isinstance(layer, Scale):
+            layer = replace(layer, scale=np.abs(layer.scale))
         nodes.append(replace(node, layer=layer))
     return replace(network, nodes=tuple(nodes))
 

@@ -122,6 +122,18 @@ def test_the_worst_clipped_network_bounds_clipped_convolutional_networks():
     )
 
 
+def test_signs_of_a_scaling_do_not_cancel_in_the_worst_clipped_network():
+    gap = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 1))
+    gap.double().eval()
+    with torch.no_grad():
+        gap[1].weight.copy_(torch.tensor([1.0, -1.0]))
+        gap[0].weight.copy_(torch.tensor([[1.0], [1.0]]))
+        gap[2].weight.copy_(torch.tensor([[1.0, -1.0]]))
+    network = from_torch(gap, (1,))
+    guarantee = product_bound(c.worst_clipped_network(network, 1.0)).bound
+    assert guarantee.upper >= product_bound(network).bound.upper > 1.9
+
+
 def test_half_the_clipping_range_divides_the_bound_by_two_to_the_depth():
     one, half = (c.clipping_bound([(8, 4), (8, 8), (1, 8)], x).bound for x in (1.0, 0.5))
     assert (one * 0.125).overlaps(half)
