@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from dynamics.algebraic_signs import SquaredSingularValues
 from dynamics.games import Bilinear
+from dynamics.grid_margins import margin_error, smallest_margin
 from dynamics.majorants import Majorant
 from dynamics.methods.base import Method
 from dynamics.polynomials import as_fmpq, polynomial_in_square, with_numbers
-from dynamics.schur import jury_margins
 from dynamics.sides import rational_side, side_at
 from evidence.enclosure import Enclosure
 from evidence.validation import as_float_array
@@ -131,7 +131,7 @@ def stability_region(
     if not len(squares):
         raise ValueError("`sigma` must hold a singular value that is not 0; nothing moves at 0")
     worst, exactly = _one_square(template, values, squares, 0, shape)
-    alive, columns = np.flatnonzero(worst != RegionMap.UNSTABLE), values
+    alive, columns = np.arange(worst.size if len(squares) > 1 else 0), values
     for j in range(1, len(squares)):
         # A cell that one singular value makes unstable needs no second look.
         if j == 1 or 2 * np.count_nonzero(worst.flat[alive] != RegionMap.UNSTABLE) < len(alive):
@@ -166,31 +166,18 @@ def _one_square(
     bounds = _placed(with_numbers(template, _majorant), sizes)
     coefficients, majorants = on_grid._polynomial(s), bounds._polynomial(spread)
 
-    smallest: Any = np.inf
-    error, is_marginal, is_unstable = 0.0, False, False
-    guard = coefficients[0] if isinstance(majorants[0], Majorant) else 1.0
-    margins = zip(jury_margins(coefficients), jury_margins(majorants), strict=True)
-    for i, (margin, majorant) in enumerate(margins):
-        if i == 0 and template.palindromic:
-            is_marginal = True  # c0 - cn is 0 whatever its computed value
-        elif not isinstance(majorant, Majorant):  # made of integers only
-            is_marginal, is_unstable = is_marginal or margin == 0, is_unstable or margin < 0
-        else:
-            smallest = np.minimum(smallest, margin)
-            error = max(error, majorant.error)
-    settled = RegionMap.UNSTABLE if is_unstable else RegionMap.STABLE
-    if is_marginal and not is_unstable:
-        settled = RegionMap.MARGINAL
+    smallest = smallest_margin(coefficients, palindromic=template.palindromic)
+    error = margin_error(majorants, palindromic=template.palindromic)
+    if not np.isfinite(error):
+        smallest, error = np.zeros(shape), 0.0
     above, below = smallest > error, smallest < -error
     verdicts = np.empty(shape, dtype=np.int8)
-    verdicts[...] = np.where(above, np.int8(settled), np.int8(RegionMap.UNSTABLE))
+    # The degree of a palindromic polynomial is 2 here: its other margins decide all.
+    np.subtract(np.int8(0 if template.palindromic else 1) * above.view(np.int8),
+                below.view(np.int8), out=verdicts)  # fmt: skip
     is_open = ~(above | below)
     if isinstance(majorants[0], Majorant):
-        is_open = is_open | (guard <= majorants[0].error)
-    if is_marginal and len(coefficients) > 3:
-        is_open = is_open | above
-    if not np.isfinite(error):
-        is_open = np.ones(shape, dtype=bool)
+        is_open = is_open | (coefficients[0] <= majorants[0].error)
     if not np.any(is_open):
         return verdicts, 0
     cells = np.flatnonzero(np.broadcast_to(is_open, shape))
