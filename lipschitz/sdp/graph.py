@@ -14,7 +14,7 @@ from evidence.validation import choice, positive_float
 from lipschitz.layers.contract import Array
 from lipschitz.network import Network
 from lipschitz.product import product_bound
-from lipschitz.sdp.graph_descent import Multipliers, closed_forms, descend
+from lipschitz.sdp.graph_descent import Multipliers, closed_forms, descend, given
 from lipschitz.sdp.graph_elimination import Elimination, reduced
 from lipschitz.sdp.graph_model import MEMORY_LIMIT, GraphModel, graph_model
 from lipschitz.sdp.graph_proof import prove_model
@@ -33,6 +33,7 @@ def graph_bound(
     time_limit: float = 60.0,
     rtol: float = 1e-8,
     memory_limit: int = MEMORY_LIMIT,
+    start: Sequence[Array] | None = None,
 ) -> SemidefiniteBound:
     """The smallest constant found that slope bounds of the activations can prove, in any graph.
 
@@ -48,6 +49,9 @@ def graph_bound(
         Smallest barrier asked for; it is larger than that of `effort` only if this is larger.
     memory_limit : int
         Bytes that the matrices and the work on them may take, see `graph_memory`.
+    start : sequence of arrays, optional
+        Positive multipliers to begin with beside the closed forms, one for every neuron, for a
+        ``rho`` of one. Whether they are feasible is found out.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def graph_bound(
     system = reduced(model)
     best: tuple[float, tuple[Array, ...]] | None = None
     method, iterations = "composition", 0
-    found = closed_forms(system)
+    found = _better(closed_forms(system), None if start is None else given(system, start))
     if found is not None:
         started = time.perf_counter()
         best, method = prove_best(model, system, found), f"semidefinite, {found.method}"
@@ -122,6 +126,11 @@ def graph_bound(
         iterations=iterations,
         seconds=time.perf_counter() - begin,
     )
+
+
+def _better(first: Multipliers | None, second: Multipliers | None) -> Multipliers | None:
+    known = [m for m in (first, second) if m is not None]
+    return min(known, key=lambda m: m.rho) if known else None
 
 
 def prove_best(

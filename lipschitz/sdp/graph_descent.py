@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from lipschitz.layers.contract import Array
 from lipschitz.sdp.graph_elimination import Choose, Elimination
 
-__all__ = ["Multipliers", "closed_forms", "descend"]
+__all__ = ["Multipliers", "closed_forms", "descend", "given"]
 
 _GAPS = (0.5, 0.1, 0.02, 4e-3, 8e-4, 1.6e-4, 3.2e-5, 6.4e-6)
 _MEMORY = 20
@@ -56,6 +56,19 @@ def closed_forms(system: Elimination) -> Multipliers | None:
                 rho=factors.rho, values=factors.multipliers, method=name, iterations=0
             )
     return best
+
+
+def given(system: Elimination, start: Sequence[Array]) -> Multipliers | None:
+    """Multipliers of all neurons, for ``rho = 1``, restricted to those that take part."""
+    values = tuple(
+        np.asarray(t, dtype=np.float64)[mask] for t, mask in zip(start, system.alive, strict=True)
+    )
+    if not all(np.isfinite(t).all() and (t > 0.0).all() for t in values):
+        return None
+    factors = system.factors(lambda k, _: values[k - 1])
+    if factors is None:
+        return None
+    return Multipliers(rho=factors.rho, values=values, method="given", iterations=0)
 
 
 def _choice(system: Elimination, rule: Callable[[Array], Array]) -> Choose:
