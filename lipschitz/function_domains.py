@@ -1,67 +1,21 @@
-"""Domains of ordinary functions, convex or not, and how much longer paths are than straight lines.
+"""Domains of ordinary functions: intervals, polygons, and three that are not convex.
 
-On a convex domain a bound of the gradient is a Lipschitz constant. On a connected domain a
-function with ``|grad f| <= K`` satisfies ``|f(x) - f(y)| <= K d(x, y)`` with the length ``d`` of
-the shortest path inside, so that its constant is at most ``K sup d(x, y) / |x - y|``, and the
-function ``d(x, .)`` shows that nothing smaller follows from K. That supremum, the *path ratio*, is
-1 for convex domains, large for a U, infinite for a slit domain and for one in two parts.
-
-A domain is described by charts: maps from boxes onto pieces of it. The bound of the gradient is
-then a maximisation over boxes.
+A domain is described by charts: maps from boxes onto pieces of it. The bound of a gradient is then
+a maximisation over boxes.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from evidence import Enclosure
-from lipschitz.domains import Ball, Box
 from lipschitz.function_balls import as_ball, ball_bounds
+from lipschitz.function_charts import Chart, chart_of_box, chart_symbols, rational
 
-__all__ = [
-    "Chart",
-    "ConvexPolygon",
-    "Interval",
-    "IntervalUnion",
-    "SlitAnnulus",
-    "UShape",
-    "charts_of",
-    "path_ratio",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A piece of a domain as the image of a box.
-
-    Parameters
-    ----------
-    symbols : tuple of sympy symbols
-        Coordinates of the box.
-    images : tuple of sympy expressions
-        The coordinates of the domain as functions of them.
-    lower, upper : tuple of float
-        The box, rounded outward; infinite ends allowed.
-    inner : tuple of (float, float)
-        The box rounded inward: all of it lies in the domain.
-
-    Examples
-    --------
-    >>> chart = Interval(0, 1).charts()[0]
-    >>> chart.lower, chart.upper, chart.images == chart.symbols
-    ((0.0,), (1.0,), True)
-    """
-
-    symbols: tuple[Any, ...]
-    images: tuple[Any, ...]
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-    inner: tuple[tuple[float, float], ...]
+__all__ = ["ConvexPolygon", "Interval", "IntervalUnion", "SlitAnnulus", "UShape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +62,8 @@ class Interval:
 
     def charts(self) -> tuple[Chart, ...]:
         """The interval itself."""
-        (t,) = _symbols(1)
-        return (_chart((t,), (t,), (self,)),)
+        (t,) = chart_symbols(1)
+        return (chart_of_box((t,), (t,), ((self.lower, self.upper),)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +153,15 @@ class ConvexPolygon:
         """A fan of triangles, each the image of the unit square."""
         import sympy
 
-        s, t = _symbols(2)
+        s, t = chart_symbols(2)
         (ax, ay), *rest = self.vertices
         charts = []
         for (bx, by), (cx, cy) in itertools.pairwise(rest):
             images = tuple(
-                _rational(a) + s * (_rational(b - a) + t * _rational(c - b))
+                rational(a) + s * (rational(b - a) + t * rational(c - b))
                 for a, b, c in ((ax, bx, cx), (ay, by, cy))
             )
-            charts.append(_chart((s, t), tuple(map(sympy.expand, images)), (Interval(0, 1),) * 2))
+            charts.append(chart_of_box((s, t), tuple(map(sympy.expand, images)), ((0, 1),) * 2))
         return tuple(charts)
 
 
@@ -233,6 +187,7 @@ class SlitAnnulus:
 
     Examples
     --------
+    >>> from lipschitz.function_paths import path_ratio
     >>> print(path_ratio(SlitAnnulus(1, 2, Fraction(1, 100))))
     [313.1644, 313.1645] (around the hole)
     """
@@ -255,13 +210,13 @@ class SlitAnnulus:
         import sympy
         from flint import arb
 
-        r, angle = _symbols(2)
+        r, angle = chart_symbols(2)
         low, high = ball_bounds(arb.pi() - as_ball(self.half_gap))
-        turn = Interval(-high, high)
-        chart = _chart(
+        turn = (-high, high)
+        chart = chart_of_box(
             (r, angle),
             (r * sympy.cos(angle), r * sympy.sin(angle)),
-            (Interval(self.inner, self.outer), turn),
+            ((self.inner, self.outer), turn),
         )
         inner = (chart.inner[0], (-low, low))
         return (
@@ -300,6 +255,7 @@ class UShape:
 
     Examples
     --------
+    >>> from lipschitz.function_paths import path_ratio
     >>> print(path_ratio(UShape(10, Fraction(1, 10))))
     201 exactly (around the slot)
     """
@@ -315,162 +271,20 @@ class UShape:
 
     def charts(self) -> tuple[Chart, ...]:
         """Left leg, right leg and base, as rectangles."""
-        x, y = _symbols(2)
+        x, y = chart_symbols(2)
         half, wide = Fraction(self.gap) / 2, Fraction(self.gap) / 2 + Fraction(self.width)
-        up = Interval(0, self.leg)
+        up = (0, self.leg)
         boxes = (
-            (Interval(-wide, -half), up),
-            (Interval(half, wide), up),
-            (Interval(-wide, wide), Interval(-self.width, 0)),
+            ((-wide, -half), up),
+            ((half, wide), up),
+            ((-wide, wide), (-self.width, 0)),
         )
-        return tuple(_chart((x, y), (x, y), box) for box in boxes)
+        return tuple(chart_of_box((x, y), (x, y), box) for box in boxes)
 
     def far_pair(self) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """The inner tips of the two legs, as balls."""
         half, top = as_ball(Fraction(self.gap) / 2), as_ball(self.leg)
         return (-half, top), (half, top)
-
-
-FunctionDomain = Interval | IntervalUnion | ConvexPolygon | SlitAnnulus | UShape
-
-
-def path_ratio(domain: FunctionDomain) -> Enclosure:
-    """``sup d(x, y) / |x - y|`` over the pairs of a domain, d being the length of paths inside.
-
-    Parameters
-    ----------
-    domain : Interval, IntervalUnion, ConvexPolygon, SlitAnnulus or UShape
-
-    Returns
-    -------
-    Enclosure
-        1 exactly if the domain is convex; ``upper = inf`` and no finite lower bound beyond what
-        was shown if it is infinite.
-
-    Notes
-    -----
-    *U-shape.* With ``X = |x1 - x2|`` a path between the legs is at most ``X + y1 + y2`` long, so
-    the ratio is at most ``1 + (y1 + y2) / X <= 1 + 2 leg / gap``, which the tips attain; if one
-    point lies in the base a path along two sides of a rectangle gives at most ``sqrt 2``.
-
-    *Slit annulus.* Shortest paths are taut strings around the hole. For points whose angles differ
-    by ``D >= pi``, moving the outer one inward increases the ratio, and so does moving both inward
-    together; on the inner circle it is ``(D/2) / sin(D/2)``, increasing in D. For ``D < pi`` an arc
-    and a radial segment give at most ``sqrt(1 + pi^2/4) < 1.87``, less than the value at the
-    largest D, since that is at least ``(pi - 1) / sin 1 > 2.5``.
-
-    Examples
-    --------
-    >>> print(path_ratio(ConvexPolygon(((0, 0), (1, 0), (0, 1)))))
-    1 exactly (convex)
-    >>> path_ratio(SlitAnnulus(1, 2)).upper
-    inf
-    """
-    if isinstance(domain, (Interval, ConvexPolygon)):
-        return Enclosure.exact(1.0, "convex")
-    if isinstance(domain, IntervalUnion):
-        return Enclosure.at_least(math.nextafter(math.inf, 0.0), "no path between the parts")
-    if isinstance(domain, UShape):
-        ratio = 1 + 2 * Fraction(domain.leg) / Fraction(domain.gap)
-        upper = max(ratio, Fraction(17, 12)) if ratio**2 < 2 else ratio  # 17/12 > sqrt 2
-        return Enclosure(ratio, upper, "around the slot")  # type: ignore[arg-type]
-    if domain.half_gap == 0:
-        return Enclosure.at_least(math.nextafter(math.inf, 0.0), "across the slit")
-    from flint import arb
-
-    half = arb.pi() - as_ball(domain.half_gap)
-    return Enclosure(*ball_bounds(half / arb.sin(half)), "around the hole")
-
-
-# ---- charts -------------------------------------------------------------------------------------
-def charts_of(domain: Any, dimension: int) -> tuple[Chart, ...]:
-    """Charts of any domain of functions of `dimension` variables; None is the whole space.
-
-    Boxes and balls of `lipschitz.domains` are understood; balls in at most two dimensions.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the domain is of another kind or dimension.
-
-    Examples
-    --------
-    >>> charts_of(None, 2)[0].upper
-    (inf, inf)
-    """
-    if domain is None:
-        return (_identity((Interval(),) * dimension),)
-    if isinstance(domain, Box):
-        sides = zip(domain.lower.ravel().tolist(), domain.upper.ravel().tolist(), strict=True)
-        charts: tuple[Chart, ...] = (_identity(tuple(Interval(a, b) for a, b in sides)),)
-    elif isinstance(domain, Ball):
-        charts = _ball_charts(domain)
-    elif isinstance(domain, FunctionDomain):
-        charts = domain.charts()
-    else:
-        raise TypeError(f"`domain` must be an Interval, a Box or the like, got {domain!r}")
-    if len(charts[0].images) != dimension:
-        raise ValueError(
-            f"`domain` has dimension {len(charts[0].images)}, but `function` has {dimension} "
-            "variables; use a sympy.Lambda to name those that do not occur"
-        )
-    return charts
-
-
-def _identity(box: tuple[Interval, ...]) -> Chart:
-    symbols = tuple(_symbols(len(box)))
-    return _chart(symbols, symbols, box)
-
-
-def _ball_charts(ball: Ball) -> tuple[Chart, ...]:
-    import sympy
-
-    center = [Fraction(float(c)) for c in ball.center.ravel()]
-    radius = Fraction(ball.radius)
-    if len(center) == 1:
-        return (_identity((Interval(center[0] - radius, center[0] + radius),)),)
-    if len(center) > 2:
-        raise ValueError(f"`domain` is a ball in {len(center)} dimensions; use a Box beyond 2")
-    r, angle = _symbols(2)
-    images = (
-        _rational(center[0]) + r * sympy.cos(angle),
-        _rational(center[1]) + r * sympy.sin(angle),
-    )
-    # A full turn and a little more: every angle is covered, and each one lies in the ball.
-    turn = Interval(-math.nextafter(math.pi, 4.0), math.nextafter(math.pi, 4.0))
-    return (_chart((r, angle), images, (Interval(0, radius), turn)),)
-
-
-def _symbols(n: int) -> Sequence[Any]:
-    import sympy
-
-    return [sympy.Symbol(f"t{i + 1}", real=True) for i in range(n)]
-
-
-def _chart(symbols: tuple[Any, ...], images: tuple[Any, ...], box: tuple[Interval, ...]) -> Chart:
-    ends = [(_bounds(side.lower), _bounds(side.upper)) for side in box]
-    return Chart(
-        symbols=symbols,
-        images=images,
-        lower=tuple(a[0] for a, _ in ends),
-        upper=tuple(b[1] for _, b in ends),
-        inner=tuple((a[1], b[0]) for a, b in ends),
-    )
-
-
-def _bounds(end: int | float | Fraction) -> tuple[float, float]:
-    """The floats next to a number, on both sides; comparisons with floats are exact."""
-    value = float(end)
-    return (
-        math.nextafter(value, -math.inf) if value > end else value,
-        math.nextafter(value, math.inf) if value < end else value,
-    )
-
-
-def _rational(value: Fraction) -> Any:
-    import sympy
-
-    return sympy.Rational(value.numerator, value.denominator)
 
 
 def _turn(a: tuple[Any, Any], b: tuple[Any, Any], c: tuple[Any, Any]) -> Fraction:

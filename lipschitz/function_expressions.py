@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from evidence import NotCertified
-from lipschitz.function_domains import Chart
+from lipschitz.function_charts import Chart
 from lipschitz.function_programs import IntervalProgram
 from lipschitz.function_search import midpoints
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence import Enclosure
-from lipschitz.function_domains import Chart
+from lipschitz.function_charts import Chart
 from lipschitz.function_intervals import Intervals
 from lipschitz.function_programs import IntervalProgram
 

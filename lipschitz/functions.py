@@ -21,6 +21,7 @@ from evidence.rounding import mul_up
 from evidence.validation import positive_float
 from lipschitz.domains import Ball, Box
 from lipschitz.function_balls import ball_bounds, ball_value
+from lipschitz.function_charts import Chart
 from lipschitz.function_closed_forms import closed_form
 from lipschitz.function_divergence import (
     Divergence,
@@ -28,19 +29,11 @@ from lipschitz.function_divergence import (
     jump_divergence,
     steep_end_divergence,
 )
-from lipschitz.function_domains import (
-    Chart,
-    FunctionDomain,
-    Interval,
-    IntervalUnion,
-    SlitAnnulus,
-    UShape,
-    charts_of,
-    path_ratio,
-)
+from lipschitz.function_domains import Interval, IntervalUnion, SlitAnnulus, UShape
 from lipschitz.function_expressions import Expression, check_continuity, read_expression
 from lipschitz.function_forms import other_forms, partial_derivatives, shortest
 from lipschitz.function_norms import dual_norm
+from lipschitz.function_paths import FunctionDomain, charts_of, path_ratio
 from lipschitz.function_piecewise import PiecewiseLinear
 from lipschitz.function_search import Maximum, maximise_over_chart
 
