@@ -11,6 +11,8 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +67,7 @@ def solve_lmi(net: FeedForward, solver: str) -> PeerSolution:
     >>> solve_lmi(net, "CLARABEL").value  # doctest: +SKIP
     2.0000000
     """
-    import cvxpy as cp
+    cp: Any = import_module("cvxpy")
 
     started = time.process_time()
     n0, hidden = net.widths[0], net.widths[1:-1]
