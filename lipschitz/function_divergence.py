@@ -123,21 +123,22 @@ def curvature_divergence(formula: Any, symbol: Any, domain: Interval) -> Diverge
     """
     import sympy
 
-    second = sympy.diff(formula, symbol, 2)
-    if second.atoms(sympy.DiracDelta) or second.atoms(sympy.Derivative):
-        return None
-    program = IntervalProgram([second], [symbol])
     for towards in (1, -1):
         if math.isfinite(domain.upper if towards > 0 else domain.lower):
             continue
+        # On a half line through positive numbers |s| is s: no kink is left.
+        s = sympy.Symbol("s", positive=True)
+        second = sympy.diff(formula.subs(symbol, towards * s), s, 2)
+        if second.atoms(sympy.DiracDelta, sympy.Derivative, sympy.Piecewise, sympy.sign):
+            continue
+        program = IntervalProgram([second], [s])
         edge = domain.lower if towards > 0 else domain.upper
         for start in STARTS:
             # Beyond a finite end of the domain the half line would leave it on the wrong side.
             begin = float(towards * start)
             if math.isfinite(edge) and towards * (begin - edge) < 0:
                 continue
-            ends = (begin, math.inf) if towards > 0 else (-math.inf, begin)
-            curvature = program.over(*(np.array([[end]]) for end in ends))[0]
+            curvature = program.over(np.array([[float(start)]]), np.array([[math.inf]]))[0]
             low, high = float(curvature.lower[0]), float(curvature.upper[0])
             if low > 0.0 or high < 0.0:
                 side = f"f'' >= {_short(low)}" if low > 0.0 else f"f'' <= {_short(high)}"

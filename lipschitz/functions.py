@@ -163,17 +163,16 @@ def lipschitz_constant_of(
     charts = charts_of(domain, len(expression.symbols))
     if isinstance(domain, (SlitAnnulus, UShape)) and norm != 2:
         raise ValueError(f"`norm` must be 2 on a {type(domain).__name__}, got {float(norm):.17g}")
-    line = _line(domain, expression)
-    if line is not None:
+    lines = _lines(domain, expression)
+    if lines:
         expression = _by_cases(expression)
-    if (found := _no_constant(expression, line, is_everywhere=domain is None)) is not None:
+    if (found := _no_constant(expression, lines, is_everywhere=domain is None)) is not None:
         return found
     for chart in charts:
         check_continuity(
-            _pulled_back(expression.formula, expression, chart),
-            chart,
-            cases_agree=line is not None,
+            _pulled_back(expression.formula, expression, chart), chart, cases_agree=bool(lines)
         )
+    line = lines[0] if len(lines) == 1 else None
     exact = closed_form(expression.formula, expression.symbols[0], line) if line else None
     maxima = list(_gradient_maxima(expression, charts, q, rtol, time_limit))
     bound, point = _largest(maxima)
@@ -203,18 +202,18 @@ def _piecewise_linear(function: PiecewiseLinear, domain: Any) -> FunctionConstan
     )
 
 
-def _line(domain: Any, expression: Expression) -> Interval | None:
-    """The interval, if the function is one of one variable on a single interval."""
+def _lines(domain: Any, expression: Expression) -> tuple[Interval, ...]:
+    """The intervals that make up the domain of a function of one variable."""
     if len(expression.symbols) != 1:
-        return None
+        return ()
     if domain is None:
-        return Interval()
+        return (Interval(),)
     if isinstance(domain, Box):
-        return Interval(float(domain.lower.ravel()[0]), float(domain.upper.ravel()[0]))
+        return (Interval(float(domain.lower.ravel()[0]), float(domain.upper.ravel()[0])),)
     if isinstance(domain, Ball):
         center, radius = Fraction(float(domain.center.ravel()[0])), Fraction(domain.radius)
-        return Interval(center - radius, center + radius)
-    return domain if isinstance(domain, Interval) else None
+        return (Interval(center - radius, center + radius),)
+    return domain.parts if isinstance(domain, IntervalUnion) else (domain,)
 
 
 def _has_cases(formula: Any) -> bool:
@@ -233,22 +232,23 @@ def _by_cases(expression: Expression) -> Expression:
 
 
 def _no_constant(
-    expression: Expression, line: Interval | None, *, is_everywhere: bool
+    expression: Expression, lines: Sequence[Interval], *, is_everywhere: bool
 ) -> FunctionConstant | None:
     found = None
-    if line is not None:
+    formula = expression.formula
+    for line in lines:
         (symbol,) = expression.symbols
-        if _has_cases(expression.formula):
-            found = jump_divergence(expression.formula, symbol, line)
+        if found is None and _has_cases(formula):
+            found = jump_divergence(formula, symbol, line)
         if found is None and not line.is_bounded:
-            found = curvature_divergence(expression.formula, symbol, line)
+            found = curvature_divergence(formula, symbol, line)
         if found is None:
-            found = steep_end_divergence(expression.formula, symbol, line)
-    elif is_everywhere:
+            found = steep_end_divergence(formula, symbol, line)
+    if is_everywhere and not lines:
         # Along an axis through the origin a function of several variables is one of one variable.
         for symbol in expression.symbols:
             rest = {s: 0 for s in expression.symbols if s != symbol}
-            found = found or curvature_divergence(expression.formula.subs(rest), symbol, Interval())
+            found = found or curvature_divergence(formula.subs(rest), symbol, Interval())
     if found is None:
         return None
     lower = found.secant_above(1e6).slope.lower
