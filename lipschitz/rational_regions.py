@@ -13,7 +13,7 @@ from evidence.validation import choice, positive_int
 from lipschitz.domains import Box, as_domain
 from lipschitz.network import Network
 from lipschitz.operators import NORMS
-from lipschitz.region_cells import Cone, ExactChain, Forms, first_cones, split
+from lipschitz.region_cells import ExactChain, exact_regions, first_cones
 from lipschitz.region_chain import kinked_chain
 
 __all__ = ["RationalConstant", "exact_rational_constant"]
@@ -123,58 +123,27 @@ def exact_rational_constant(
             raise ValueError("`domain` must be a box with width in every axis; pass its corners")
         box = given.lower.ravel(), given.upper.ravel()
     exact = ExactChain.of(chain)
-    found = _regions(exact, first_cones(inputs, box), most)
-    powers = [_power(jacobian, p) for _, jacobian in found]
-    best = max(range(len(found)), key=lambda i: powers[i])
-    cones, jacobian = found[best]
-    ray = [sum(entries) for entries in zip(*cones[0], strict=True)]
-    return RationalConstant(
-        power=powers[best],
-        norm=p,
-        jacobian=jacobian,
-        point=tuple(Fraction(t, ray[-1]) for t in ray[:-1]),
-        regions=len(found),
-    )
-
-
-Matrix = tuple[tuple[Fraction, ...], ...]
-_State = tuple[int, list[Cone], Forms, int, tuple[bool, ...]]
-
-
-def _regions(chain: ExactChain, cones: list[Cone], most: int) -> list[tuple[list[Cone], Matrix]]:
-    """All regions as cones, with their Jacobians."""
-    found: list[tuple[list[Cone], Matrix]] = []
-    forms, scale = chain.first()
-    todo: list[tuple[int, list[Cone], Forms, int, tuple[bool, ...]]] = [
-        (0, cones, forms, scale, ())
-    ]
-    while todo:
-        layer, cones, forms, scale, gates = todo.pop()
-        if layer == len(chain.left):
-            matrix = tuple(tuple(Fraction(t, scale) for t in row[:-1]) for row in forms.tolist())
-            found.append((cones, matrix))
-            continue
-        if len(gates) == len(chain.left[layer]):
-            behind, factor = chain.after(layer, forms, scale, gates)
-            todo.append((layer + 1, cones, behind, factor, ()))
-            continue
-        neuron = len(gates)
-        if chain.kinks[layer][neuron]:
-            above, below = split(cones, forms[neuron].tolist())
-        else:
-            above, below = cones, []
-        for side, sign in ((above, True), (below, False)):
-            if side:
-                todo.append((layer, side, forms, scale, (*gates, sign)))
-        if len(todo) + len(found) > most:
+    regions = []
+    for region in exact_regions(exact, first_cones(inputs, box)):
+        regions.append(region)
+        if len(regions) > most:
             raise NotCertified(
                 f"the network has more than `most_regions` = {most} linear regions; use "
                 "`exact_by_regions`, which is a thousand times faster"
             )
-    return found
+    powers = [_power(region.jacobian, p) for region in regions]
+    best = max(range(len(regions)), key=lambda i: powers[i])
+    ray = [sum(entries) for entries in zip(*regions[best].cones[0], strict=True)]
+    return RationalConstant(
+        power=powers[best],
+        norm=p,
+        jacobian=regions[best].jacobian,
+        point=tuple(Fraction(t, ray[-1]) for t in ray[:-1]),
+        regions=len(regions),
+    )
 
 
-def _power(matrix: Matrix, norm: float) -> Fraction:
+def _power(matrix: tuple[tuple[Fraction, ...], ...], norm: float) -> Fraction:
     if norm == 2.0:
         return sum((t * t for row in matrix for t in row), Fraction(0))
     rows = matrix if norm == math.inf else tuple(zip(*matrix, strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lipschitz.layers.contract import Array
 from lipschitz.region_chain import KinkedChain
 
-__all__ = ["ExactChain", "first_cones", "interior_ray", "split"]
+__all__ = ["ExactChain", "ExactRegion", "exact_regions", "first_cones", "interior_ray", "split"]
 
 Ray = tuple[int, ...]
 Cone = tuple[Ray, ...]
@@ -169,6 +169,88 @@ def split(cones: list[Cone], form: Sequence[int]) -> tuple[list[Cone], list[Cone
     return sides
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactRegion:
+    """One linear region.
+
+    Parameters
+    ----------
+    gates : tuple of bool
+        Signs of all hidden neurons.
+    cones : list
+        Simplicial cones that make it up; the sum of the rays of one is inside.
+    forms, scale
+        The outputs on ``(x, w)`` times a positive integer.
+
+    Examples
+    --------
+    >>> ExactRegion((), [((0, 1), (1, 0))], np.array([[2, 0]], dtype=object), 4).jacobian
+    ((Fraction(1, 2),),)
+    """
+
+    gates: tuple[bool, ...]
+    cones: list[Cone]
+    forms: Forms
+    scale: int
+
+    @property
+    def jacobian(self) -> tuple[tuple[Fraction, ...], ...]:
+        """Rows are outputs."""
+        return tuple(
+            tuple(Fraction(t, self.scale) for t in row[:-1]) for row in self.forms.tolist()
+        )
+
+
+_State = tuple[int, list[Cone], Forms, int, tuple[bool, ...]]
+
+
+def exact_regions(
+    chain: ExactChain,
+    cones: list[Cone],
+    *,
+    gates: NDArray[np.bool_] | None = None,
+    free: NDArray[np.bool_] | None = None,
+) -> Iterator[ExactRegion]:
+    """All regions with interior, or those in which the neurons that are not free have given signs.
+
+    Parameters
+    ----------
+    chain : ExactChain
+    cones : list
+        The domain.
+    gates, free : arrays of bool, shape (hidden neurons,)
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> from lipschitz.region_chain import kinked_chain
+    >>> exact = ExactChain.of(kinked_chain(from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]])))
+    >>> [region.gates for region in exact_regions(exact, first_cones(1, None))]
+    [(False, False), (True, True)]
+    """
+    forms, scale = chain.first()
+    todo: list[_State] = [(0, cones, forms, scale, ())]
+    while todo:
+        layer, cones, forms, scale, signs = todo.pop()
+        start = sum(len(left) for left in chain.left[:layer])
+        if layer == len(chain.left):
+            yield ExactRegion(signs, cones, forms, scale)
+            continue
+        neuron = len(signs) - start
+        if neuron == len(chain.left[layer]):
+            behind, factor = chain.after(layer, forms, scale, signs[start:])
+            todo.append((layer + 1, cones, behind, factor, signs))
+            continue
+        form, j = forms[neuron].tolist(), len(signs)
+        given = None if gates is None or free is None or free[j] else bool(gates[j])
+        if chain.kinks[layer][neuron] and any(form):
+            sides = zip(split(cones, form), (True, False), strict=True)
+            found = [(side, sign) for side, sign in sides if side and given in (None, sign)]
+        else:  # the sign makes no difference
+            found = [(cones, given is not False)]
+        todo += [(layer, side, forms, scale, (*signs, sign)) for side, sign in found]
+
+
 def interior_ray(chain: ExactChain, gates: NDArray[np.bool_], cones: list[Cone]) -> Ray | None:
     """A ray inside the region with the given gates, or None: there is no such region.
 
@@ -190,15 +272,8 @@ def interior_ray(chain: ExactChain, gates: NDArray[np.bool_], cones: list[Cone])
     >>> interior_ray(exact, np.array([True, False]), line) is None
     True
     """
-    forms, scale = chain.first()
-    first = 0
-    for layer, width in enumerate(len(left) for left in chain.left):
-        here = gates[first : first + width]
-        for form, positive, bends in zip(forms.tolist(), here, chain.kinks[layer], strict=True):
-            if bends and any(form):
-                cones = split(cones, form)[0 if positive else 1]
-            if not cones:
-                return None
-        forms, scale = chain.after(layer, forms, scale, here.tolist())
-        first += width
-    return tuple(sum(entries) for entries in zip(*cones[0], strict=True))
+    none = np.zeros(len(gates), np.bool_)
+    region = next(exact_regions(chain, cones, gates=gates, free=none), None)
+    if region is None:
+        return None
+    return tuple(sum(entries) for entries in zip(*region.cones[0], strict=True))

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from lipschitz.region_mesh import Mesh
 from lipschitz.region_values import EXACT, NEGATIVE, POSITIVE, UNDECIDED
 
-__all__ = ["Patterns", "Words", "possible_patterns", "unpacked"]
+__all__ = ["Patterns", "Words", "packed", "possible_patterns", "unpacked"]
 
 Words = NDArray[np.uint64]
 Index = NDArray[np.intp]
 
 _CHUNK = 4096
-_MOST_FLIPS = 9
+_MOST_FLIPS = 8
 """Subsets of at most this many neurons at one vertex are listed."""
 
 
@@ -70,6 +70,20 @@ def unpacked(words: Words, neurons: int) -> NDArray[np.bool_]:
     """
     octets = np.ascontiguousarray(words, dtype="<u8").view(np.uint8)
     return np.unpackbits(octets, axis=1, bitorder="little", count=neurons).astype(np.bool_)
+
+
+def packed(gates: NDArray[np.bool_], words: int) -> Words:
+    """The inverse of `unpacked`.
+
+    Examples
+    --------
+    >>> packed(np.array([[True, False, True]]), 1)
+    array([[5]], dtype=uint64)
+    """
+    octets = np.zeros((len(gates), 8 * words), np.uint8)
+    bits = np.packbits(gates, axis=1, bitorder="little")
+    octets[:, : bits.shape[1]] = bits
+    return octets.view("<u8").astype(np.uint64)
 
 
 def possible_patterns(mesh: Mesh) -> Patterns:
@@ -115,7 +129,7 @@ def possible_patterns(mesh: Mesh) -> Patterns:
     return Patterns(
         cells=cells,
         slivers=_without(_distinct(np.concatenate(listed)), cells),
-        crowded=np.concatenate(crowded),
+        crowded=_distinct_pairs(np.concatenate(crowded)),
     )
 
 
@@ -229,6 +243,13 @@ def _distinct(words: Words) -> Words:
     new = np.ones(len(ordered), np.bool_)
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     return np.ascontiguousarray(ordered[new])
+
+
+def _distinct_pairs(crowded: Words) -> Words:
+    """Pairs that differ outside their masks, or in these."""
+    fixed = crowded[:, 0] & ~crowded[:, 1]
+    both = _distinct(np.concatenate([fixed, crowded[:, 1]], axis=1))
+    return both.reshape(len(both), 2, crowded.shape[2])
 
 
 def _without(words: Words, known: Words) -> Words:

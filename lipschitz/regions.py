@@ -20,31 +20,20 @@ from numpy.typing import NDArray
 
 from evidence import Enclosure, NotCertified
 from evidence.validation import choice, positive_float, positive_int
-from lipschitz.domains import Box, as_domain, is_within
-from lipschitz.lower import lower_bound, verify_witness
+from lipschitz.domains import Box, as_domain
+from lipschitz.lower import lower_bound
 from lipschitz.network import Network
 from lipschitz.operators import NORMS
 from lipschitz.product import product_bound
-from lipschitz.region_cells import ExactChain, first_cones, interior_ray
-from lipschitz.region_chain import KinkedChain, kinked_chain
+from lipschitz.region_chain import kinked_chain
 from lipschitz.region_mesh import Mesh
-from lipschitz.region_norms import (
-    common_error,
-    enclose_jacobian,
-    enclose_norm,
-    jacobians,
-    norms_upper,
-)
-from lipschitz.region_patterns import possible_patterns, unpacked
+from lipschitz.region_search import RegionSearch
 
 __all__ = ["ExactConstant", "exact_by_regions"]
 
 Array = NDArray[np.float64]
 
 _MOST_INPUTS = 3
-_TIE = 1e-11
-_CLOSE_LOOKS = 64
-_CELLS_TRIED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +147,7 @@ def exact_by_regions(
         is_complete = mesh.refine(deadline=deadline, most=most)
         if not is_complete:
             return _unfinished(network, p, box, mesh.cells.shape[1], start)
-        search = _Search(network, chain, mesh, p, box, deadline)
+        search = RegionSearch(network, chain, mesh, p, box, deadline)
         upper = search.run()
     return ExactConstant(
         bound=Enclosure(search.lower, max(search.lower, upper), "linear regions"),
@@ -207,116 +196,3 @@ def _unfinished(
         is_complete=False,
         seconds=time.perf_counter() - start,
     )
-
-
-class _Search:
-    """The largest norm over the possible patterns, from the largest estimate downwards."""
-
-    def __init__(
-        self,
-        network: Network,
-        chain: KinkedChain,
-        mesh: Mesh,
-        norm: float,
-        box: Box | None,
-        deadline: float,
-    ) -> None:
-        self._network, self._chain, self._mesh, self._box = network, chain, mesh, box
-        self._norm, self._deadline = norm, deadline
-        self._patterns = possible_patterns(mesh)
-        self._exact: ExactChain | None = None
-        self.regions = len(self._patterns.cells)
-        self.lower = 0.0
-        self.point = np.zeros(network.input_shape)
-        self.direction = np.ones(network.input_shape)
-        if box is not None:
-            self.point = 0.5 * box.lower + 0.5 * box.upper
-
-    def run(self) -> float:
-        """An upper bound, while `lower` and its witness are improved."""
-        words = np.concatenate([self._patterns.cells, self._patterns.slivers])
-        stack = jacobians(self._chain, words)
-        coarse = norms_upper(stack, common_error(self._chain), self._norm)
-        if not np.isfinite(coarse).all():
-            raise NotCertified(
-                "the Jacobian of a region overflows float64; scale the weights down by a power of "
-                "two"
-            )
-        upper = 0.0
-        for looks, i in enumerate(np.argsort(-coarse).tolist()):
-            enough = self.lower * (1.0 + _TIE) if looks >= _CLOSE_LOOKS else self.lower
-            if coarse[i] <= enough or time.perf_counter() > self._deadline:
-                upper = max(upper, float(coarse[i]))
-                break
-            ball = enclose_jacobian(self._chain, words[i])
-            proved = enclose_norm(ball, self._norm)
-            if proved.upper <= self.lower:
-                continue
-            if proved.upper > self.lower * (1.0 + _TIE):
-                if i < self.regions:
-                    self._try_cells(words[i], stack[i])
-                if proved.upper > self.lower * (1.0 + _TIE) and self._is_empty(words[i], proved):
-                    continue
-            upper = max(upper, proved.upper)
-        for pattern, mask in self._patterns.crowded:
-            loose = enclose_jacobian(self._chain, pattern, mask)
-            upper = max(upper, enclose_norm(loose, self._norm).upper)
-        return upper
-
-    def _try_cells(self, pattern: NDArray[np.uint64], jacobian: Array) -> None:
-        """Directional derivatives at points in the middle of the pattern's cells."""
-        direction = steepest_direction(jacobian, self._norm).reshape(self._network.input_shape)
-        found = np.flatnonzero((self._mesh.gates == pattern[:, None]).all(axis=0))
-        for column in found[:_CELLS_TRIED]:
-            ray = self._mesh.vertices[np.unique(self._mesh.cells[:, column])].sum(axis=0)
-            if ray[-1] <= 0.0:
-                continue
-            self._offer((ray[:-1] / ray[-1]).reshape(self._network.input_shape), direction)
-
-    def _offer(self, point: Array, direction: Array) -> None:
-        if not np.isfinite(point).all():
-            return
-        if self._box is not None and not is_within(self._box, point, moving=direction != 0.0):
-            return
-        try:
-            value = verify_witness(self._network, point, direction, norm=self._norm)
-        except NotCertified:
-            return
-        if value > self.lower:
-            self.lower, self.point, self.direction = value, point, direction
-
-    def _is_empty(self, pattern: NDArray[np.uint64], proved: Enclosure) -> bool:
-        """Whether no point has the pattern, exactly; if one does, its norm is attained."""
-        if not self._chain.is_exact or time.perf_counter() > self._deadline:
-            return False
-        if self._exact is None:
-            self._exact = ExactChain.of(self._chain)
-        box = None if self._box is None else (self._box.lower.ravel(), self._box.upper.ravel())
-        cones = first_cones(self._chain.widths[0], box)
-        ray = interior_ray(self._exact, unpacked(pattern[None], self._chain.hidden)[0], cones)
-        if ray is None:
-            return True
-        if proved.lower > self.lower:
-            shape = self._network.input_shape
-            jacobian = jacobians(self._chain, pattern[None])[0]
-            self.lower = proved.lower
-            self.point = np.array([t / ray[-1] for t in ray[:-1]]).reshape(shape)
-            self.direction = steepest_direction(jacobian, self._norm).reshape(shape)
-        return False
-
-
-def steepest_direction(jacobian: Array, norm: float) -> Array:
-    """A vector of norm one that the matrix stretches most, in floating point.
-
-    Examples
-    --------
-    >>> steepest_direction(np.array([[3.0, -4.0]]), np.inf)
-    array([ 1., -1.])
-    """
-    if norm == 2.0:
-        return np.asarray(np.linalg.svd(jacobian)[2][0])
-    if norm == 1.0:
-        best = int(np.argmax(np.abs(jacobian).sum(axis=0)))
-        return np.asarray(np.eye(jacobian.shape[1])[best])
-    row = jacobian[int(np.argmax(np.abs(jacobian).sum(axis=1)))]
-    return np.where(row < 0.0, -1.0, 1.0)
