@@ -36,7 +36,9 @@ from dynamics.methods import (
 )
 from dynamics.protocols import Game
 from dynamics.spectra import Stability, flow_stability, stability
+from dynamics.stability_maps import RegionMap, stability_region
 from dynamics.step_rules import Schedule
+from dynamics.step_sizes import OptimalSteps, optimal_step_sizes, step_size_limit
 
 __all__ = [
     "AnchoredExtragradient",
@@ -62,6 +64,7 @@ __all__ = [
     "MultiplicativeWeights",
     "Nesterov",
     "OGD",
+    "OptimalSteps",
     "OptimisticGDA",
     "OptimisticMultiplicativeWeights",
     "PastExtragradient",
@@ -69,10 +72,14 @@ __all__ = [
     "Quadratic",
     "R1",
     "R2",
+    "RegionMap",
     "Schedule",
     "Stability",
     "StochasticExtragradient",
     "SymplecticGradientAdjustment",
     "flow_stability",
+    "optimal_step_sizes",
     "stability",
+    "stability_region",
+    "step_size_limit",
 ]

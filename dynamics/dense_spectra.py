@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from dynamics.methods.base import Method
 from dynamics.methods.implicit import ImplicitMidpoint
 from dynamics.polynomials import PRECISION, enclosure_of_ball, radius_enclosure
 from dynamics.protocols import Array, Game
-from dynamics.schur import schur_cohn
+from dynamics.schur import jury_margins, schur_cohn
 from dynamics.unit_circle import circle_verdict
 from evidence.enclosure import Enclosure
 
@@ -208,7 +209,7 @@ def _local_verdict(matrix: Array) -> DenseVerdict:
     with ctx.workprec(PRECISION):
         balls = arb_mat(size, size, [arb(v, radius) for v in matrix.ravel().tolist()])
         coefficients = balls.charpoly().coeffs()[::-1]
-        side = schur_cohn(coefficients)
+        side = _side_of_balls(coefficients)
         enclosure = radius_enclosure([coefficients], _estimate(matrix, 0))
     if side == 0:
         found = _inconclusive(
@@ -231,6 +232,16 @@ def _local_verdict(matrix: Array) -> DenseVerdict:
         f"linearisation has {'all eigenvalues inside' if side == 1 else 'an eigenvalue outside'} "
         "the unit circle",
     )
+
+
+def _side_of_balls(coefficients: list[Any]) -> int:
+    """As :func:`schur_cohn`; small degrees by margins, in which balls grow less."""
+    if not 2 <= len(coefficients) <= 5:
+        return schur_cohn(coefficients)
+    margins = jury_margins(coefficients)
+    if any(m < 0 for m in margins):
+        return -1
+    return 1 if all(m > 0 for m in margins) else 0
 
 
 def _inconclusive(reason: str) -> DenseVerdict:
