@@ -88,7 +88,8 @@ class MaximumRelaxation:
         taps = int(np.prod(self.layer.kernel_size))
         largest = self.layer.apply(size[None])[0]
         rounding = gamma(taps) * largest + gamma(self.upper.size + 3) * np.abs(self.upper)
-        return rounding * (1.0 + 2.0**-48) + SMALLEST
+        total: Array = rounding * (1.0 + 2.0**-48) + SMALLEST
+        return total
 
 
 def slope_interval(layer: Activation, lower: Array, upper: Array) -> tuple[Array, Array]:
