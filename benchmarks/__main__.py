@@ -5,6 +5,7 @@ from __future__ import annotations
 BENCHMARKS = {
     "lipschitz": "certified bounds of layers and networks, beside seven peers",
     "divergences": "KL, JS and Wasserstein distances, beside scipy and POT",
+    "dynamics": "orbits, stability maps and worst cases, beside numpy, torch and PEPit",
     "gan": "training many small GANs at once, beside one at a time",
 }
 
