@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from evidence import NotCertified
-from lipschitz.function_secants import secant_slopes
+from lipschitz.function_secants import Secant, secant_slopes
 
 __all__ = ["ConeViolation", "double_cone_violation"]
 
@@ -80,16 +80,16 @@ def double_cone_violation(
         raise ValueError(f"`constant` must be a finite number from 0, got {constant}")
     K = Fraction(constant)
     secants = secant_slopes(function, points)
-    steepest = max(secants, key=lambda s: s.slope.lower)
-    if steepest.slope.lower > K:
-        excess = Fraction(steepest.slope.lower) - K
+    steepest = max(secants, key=_surely)
+    if _surely(steepest) > K:
+        excess = _surely(steepest) - K
         rounded = float(excess)
         return ConeViolation(
             apex=steepest.first[0],
             inside=steepest.second[0],
             excess=rounded if rounded <= excess else math.nextafter(rounded, 0.0),
         )
-    undecided = [s for s in secants if s.slope.upper > K]
+    undecided = [s for s in secants if s.exact is None and s.slope.upper > K]
     if undecided:
         raise NotCertified(
             f"`constant` = {float(K):.17g} is too close to the slope of a secant, which is only "
@@ -97,3 +97,8 @@ def double_cone_violation(
             estimate=undecided[0].slope.lower,
         )
     return None
+
+
+def _surely(secant: Secant) -> Fraction:
+    """The slope, or what it is at least."""
+    return Fraction(secant.slope.lower) if secant.exact is None else secant.exact

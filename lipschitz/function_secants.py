@@ -37,6 +37,8 @@ class Secant:
         Of ``|f(x) - f(y)| / ||x - y||``; its lower side bounds the Lipschitz constant from below.
     first, second : tuple of Fraction
         The two points.
+    exact : Fraction or None
+        The slope itself, if it is known and rational.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class Secant:
     slope: Enclosure
     first: Point
     second: Point
+    exact: Fraction | None = None
 
     @property
     def bound(self) -> Enclosure:
@@ -104,7 +107,8 @@ sympy expression, or write the function without floats
     for (x, f), (y, g) in itertools.combinations(zip(places, values, strict=True), 2):
         if x == y:
             raise ValueError(f"`points` must be different, got {tuple(map(str, x))} twice")
-        secants.append(Secant(slope=_slope(x, f, y, g, norm), first=x, second=y))
+        slope, exact = _slope(x, f, y, g, norm)
+        secants.append(Secant(slope=slope, first=x, second=y, exact=exact))
     return secants
 
 
@@ -172,7 +176,9 @@ def _exact_value(function: Callable[..., Any], point: Point) -> Fraction:
     return Fraction(value)
 
 
-def _slope(x: Point, f: tuple[Any, ...], y: Point, g: tuple[Any, ...], norm: float) -> Enclosure:
+def _slope(
+    x: Point, f: tuple[Any, ...], y: Point, g: tuple[Any, ...], norm: float
+) -> tuple[Enclosure, Fraction | None]:
     from flint import ctx
 
     run = [abs(b - a) for a, b in zip(x, y, strict=True)]
@@ -181,10 +187,10 @@ def _slope(x: Point, f: tuple[Any, ...], y: Point, g: tuple[Any, ...], norm: flo
         rise = [abs(b - a) for a, b in zip(f, g, strict=True)]
         if exact and (norm != 2 or len(run) == 1):
             slope = _length(rise, norm) / _length(run, norm)
-            return Enclosure(slope, slope, "secant")
+            return Enclosure(slope, slope, "secant"), Fraction(slope)
         ball = _length(list(map(as_ball, rise)), norm) / _length(list(map(as_ball, run)), norm)
     lower, upper = ball_bounds(ball)
-    return Enclosure(max(lower, 0.0), upper, "secant")
+    return Enclosure(max(lower, 0.0), upper, "secant"), None
 
 
 def _length(vector: list[Any], norm: float) -> Any:
