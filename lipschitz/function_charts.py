@@ -26,6 +26,9 @@ class Chart:
         The box, rounded outward; infinite ends allowed.
     inner : tuple of (float, float)
         The box rounded inward: all of it lies in the domain.
+    identities : tuple of pairs of sympy expressions
+        What holds on this piece and no algebra knows, such as the angle of a point given by polar
+        coordinates: the first is replaced by the second.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class Chart:
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     inner: tuple[tuple[float, float], ...]
+    identities: tuple[tuple[Any, Any], ...] = ()
 
 
 def chart_symbols(n: int) -> tuple[Any, ...]:

@@ -80,7 +80,14 @@ def closed_form(formula: Any, symbol: Any, domain: Interval) -> ClosedForm | Non
         if not sizes:
             sizes = [sympy.Abs(derivative.subs(symbol, 0))]
         return _largest(sizes, derivative.is_polynomial(symbol) and domain.is_bounded)
-    except (NotImplementedError, NotCertified, ValueError, TypeError, AttributeError):
+    except (
+        NotImplementedError,
+        NotCertified,
+        ValueError,
+        TypeError,
+        AttributeError,
+        sympy.polys.polyerrors.BasePolynomialError,
+    ):
         # sympy gives up in many ways; a closed form is a courtesy, the enclosure stands without it.
         return None
 

@@ -226,6 +226,7 @@ class SlitAnnulus:
                 lower=chart.lower,
                 upper=chart.upper,
                 inner=inner,
+                identities=((sympy.atan2(chart.images[1], chart.images[0]), angle),),
             ),
         )
 

@@ -259,13 +259,8 @@ def _no_constant(
 
 # ---- gradients ----------------------------------------------------------------------------------
 def _pulled_back(formula: Any, expression: Expression, chart: Chart) -> Any:
-    import sympy
-
     inside = formula.xreplace(dict(zip(expression.symbols, chart.images, strict=True)))
-    if len(chart.images) == 2 and chart.images != chart.symbols and chart.upper[1] < 3.2:
-        # In polar coordinates the angle is the angle: |t2| <= pi on the slit annulus.
-        inside = inside.subs(sympy.atan2(chart.images[1], chart.images[0]), chart.symbols[1])
-    return inside
+    return inside.xreplace(dict(chart.identities))
 
 
 def _squares(gradient: Sequence[Any], q: float) -> Iterator[Any]:

@@ -168,6 +168,18 @@ def test_a_u_allows_201_and_every_function_stays_below():
     assert result.bound.upper == 201.0
 
 
+def test_an_angle_on_a_disc_jumps_and_is_refused():
+    with pytest.raises(NotCertified, match="off its cut"):
+        lipschitz_constant_of(
+            sympy.Lambda((x, y), (x**2 + y**2) * sympy.atan2(y, x)), Ball([0.0, 0.0], 1.0)
+        )
+
+
+def test_transcendental_coefficients_have_no_closed_form_and_an_enclosure():
+    result = lipschitz_constant_of(sympy.pi * x**3 + sympy.sqrt(2) * x, Interval(-1, 1))
+    assert 3 * math.pi + math.sqrt(2) == pytest.approx(result.bound.upper, rel=RTOL)
+
+
 def test_between_two_intervals_the_derivative_says_nothing():
     two = IntervalUnion((Interval(0, 1), Interval(Fraction(3, 2), 2)))
     step = sympy.Piecewise((0, x < Fraction(5, 4)), (7, True))
