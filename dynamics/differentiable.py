@@ -194,7 +194,7 @@ class DifferentiableGame(Game):
         total = value.sum()
         if not bool(torch.isfinite(total)):
             raise ValueError(
-                f"`losses[{player}]` gives {float(total)} at one of the states; "
+                f"`losses[{player}]` gives {float(total.detach())} at one of the states; "
                 "start nearer to the domain of the loss or use smaller steps"
             )
         return sign * total

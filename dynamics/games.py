@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -263,8 +264,9 @@ class Quadratic(Game):
 
 
 def _matrix_of_number(value: Any) -> Any:
-    if np.ndim(value) == 0 and not isinstance(value, (bool, np.bool_, str)):
-        return [[float(value)]] if not isinstance(value, complex) else [[value]]
+    is_number = isinstance(value, numbers.Number) and not isinstance(value, (bool, np.bool_))
+    if is_number or getattr(value, "shape", None) == ():
+        return [[float(value) if isinstance(value, numbers.Real) else value]]
     return _floats_of_integers(value)
 
 
@@ -283,7 +285,7 @@ def _owned(array: Array) -> Array:
 def _linear_term(value: Any, name: str, length: int) -> Array:
     if value is None:
         return _owned(np.zeros(length))
-    if np.ndim(value) == 0 and length == 1:
+    if isinstance(value, numbers.Real) and length == 1:
         value = [value]
     term = as_float_array(_floats_of_integers(value), name, ndim=1)
     if term.shape != (length,):
