@@ -158,8 +158,8 @@ class Ball:
     def __init__(self, center: ArrayLike, radius: float) -> None:
         object.__setattr__(self, "center", _frozen(center, "center"))
         object.__setattr__(self, "radius", positive_float(radius, "radius"))
-        if (np.abs(self.center) + self.radius == np.inf).any():
-            raise ValueError("`center` plus `radius` must be finite; scale the inputs")
+        if (0.5 * np.abs(self.center) + 0.5 * self.radius > 2.0**1022).any():
+            raise ValueError("`center` plus `radius` must be finite with room; scale the inputs")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ what it is. The estimators here are published and in use; each docstring says ho
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -292,8 +293,12 @@ def _end_point(maxima: Array) -> float:
     from scipy.stats import weibull_max
 
     top = float(maxima.max())
-    with np.errstate(all="ignore"):
-        _, location, _ = weibull_max.fit(maxima, loc=top, scale=float(np.ptp(maxima)))
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _, location, _ = weibull_max.fit(maxima, loc=top, scale=float(np.ptp(maxima)))
+    except (RuntimeError, ValueError):  # what scipy raises if the likelihood has no maximum
+        return math.inf
     return float(location) if math.isfinite(location) and location >= top else math.inf
 
 

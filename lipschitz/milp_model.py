@@ -275,7 +275,7 @@ def _absolute(b: _Builder, g: Indices) -> tuple[Indices, dict[int, int]]:
     positive = dict(zip(mixed.tolist(), sign.tolist(), strict=True))
     for i in range(len(g)):
         if i in positive:
-            down, up = round_down(2.0 * low[i]), round_up(2.0 * high[i])
+            down, up = 2.0 * float(low[i]), 2.0 * float(high[i])
             # t <= g + 2 |low| (1 - s)   and   t <= -g + 2 high s
             b.at_most([t[i], g[i], positive[i]], [1.0, -1.0, -down], -down)
             b.at_most([t[i], g[i], positive[i]], [1.0, 1.0, -up], 0.0)
