@@ -203,15 +203,17 @@ def _newton(constraints: Constraints, here: _Iterate) -> float | None:
 
 
 def _length(matrix: Array, change: Array, vector: Array, change_vector: Array) -> float:
-    """98 % of the way to the boundary of both cones, at most a full step."""
+    """At most a full step, and less than 98 % of the way to the boundary of both cones."""
+    from scipy.linalg.lapack import dpotrf
+
     shrinks = change_vector < 0.0
     length = 1.0
     if shrinks.any():
         length = min(1.0, 0.98 * float(np.min(-vector[shrinks] / change_vector[shrinks])))
     while length > 1e-8:
-        try:
-            np.linalg.cholesky(matrix + (length / 0.98 if length < 1.0 else 1.0) * change)
+        tried = matrix + (length / 0.98 if length < 1.0 else 1.0) * change
+        # The transpose of a symmetric matrix in C order is the same matrix in LAPACK's order.
+        if dpotrf(tried.T, lower=1, clean=0, overwrite_a=1)[1] == 0:
             break
-        except np.linalg.LinAlgError:
-            length *= 0.8
+        length *= 0.8
     return length

@@ -132,3 +132,20 @@ def test_depth_sixty_four_is_proved_with_little_inflation():
     lowered = [t * (1.0 - 1e-7) ** 2 for t in result.multipliers]
     assert prove_multipliers(net, result.multipliers, result.bound.upper)
     assert not prove_multipliers(net, lowered, result.bound.upper * (1.0 - 1e-7))
+
+
+# ---- what a general solver calls optimal ---------------------------------------------------------
+@pytest.mark.parametrize("solver", ["SCS", "CLARABEL"])
+def test_a_general_solvers_optimal_value_is_refused(solver):
+    # Random weights in the shape of LipSDP's example; both solvers say "optimal" and stop outside
+    # of the cone, at values below the optimum.
+    pytest.importorskip("cvxpy")
+    from benchmarks.sdp_peers import peer_is_proved, solve_lmi
+
+    net = network((2, 6, 8, 5, 2), 0)
+    peer = solve_lmi(net, solver)
+    ours = semidefinite_bound(net)
+    assert peer.status == "optimal"
+    assert peer.value == pytest.approx(ours.bound.upper, rel=1e-2)
+    assert not peer_is_proved(net, peer)
+    assert prove_multipliers(net, ours.multipliers, ours.bound.upper)
