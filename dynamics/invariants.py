@@ -140,7 +140,12 @@ def orbit_invariant(game: Game, method: Method) -> Invariant | None:
     >>> orbit_invariant(Bilinear(1.0), GDA(0.5, order="alternating_xy")).value(np.ones(2))
     array([3.])
     """
-    if not isinstance(game, Bilinear) or not method.is_stationary or game.equilibrium is None:
+    return None if game.equilibrium is None else about_equilibrium(game, method)
+
+
+def about_equilibrium(game: Game, method: Method) -> Invariant | None:
+    """:func:`orbit_invariant` of a game that is known to have an equilibrium."""
+    if not isinstance(game, Bilinear) or not method.is_stationary:
         return None
     pair = getattr(method, "step_size", None)
     if not isinstance(pair, tuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dynamics.invariants import Invariant, orbit_invariant
+from dynamics.invariants import Invariant, about_equilibrium
 from dynamics.methods.base import stacked
 from dynamics.power_orbits import apply_powers, lost_vectors
 from dynamics.protocols import Array, Game
@@ -210,7 +210,7 @@ def orbit(
         deviations=deviations.with_inner_shape(shape),
         average_deviations=None if means is None else means.with_inner_shape(shape),
         errors=errors,
-        invariant=orbit_invariant(game, method),
+        invariant=None if rest is None else about_equilibrium(game, method),
         way="steps" if errors is None else "powers",
     )
 

@@ -120,28 +120,30 @@ def _binary_power(base: Factor, k: int, product: Callable[[Factor, Factor], Fact
 # ---- integers -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Integers:
-    """Entries ``rows * 2**exponent``, each of which may be wrong by so many ``units``."""
+    """Entries ``rows * 2**exponent``, at most ``largest``, each wrong by at most ``units``."""
 
     rows: list[list[int]]
+    largest: int
     units: int
     exponent: int
 
-    @property
-    def largest(self) -> int:
-        return max(max(map(abs, row)) for row in self.rows)
+
+def _largest(rows: list[list[int]]) -> int:
+    return max(max(max(row), -min(row)) for row in rows)
 
 
 def _power_in_integers(M: Matrix, k: int) -> ScaledPower:
     power = _binary_power(_as_integers(M), k, _integer_product)
-    bits = power.largest.bit_length()
+    size = _largest(power.rows)
+    bits = size.bit_length()
     one = 1 << bits
     # The quotient of two integers is correctly rounded, and at most 1 in magnitude.
     matrix = np.array([[value / one for value in row] for row in power.rows])
     error = len(M) * (UNIT_ROUNDOFF + power.units / one * (1.0 + 4.0 * UNIT_ROUNDOFF) + TINY)
-    is_zero = power.largest == power.units == 0
+    is_zero = size == power.units == 0
     return ScaledPower(
         matrix=matrix,
-        exponent=power.exponent + bits if power.largest else 0,
+        exponent=power.exponent + bits if size else 0,
         norm=spectral_norm_upper(matrix),
         error=0.0 if is_zero else error * (1.0 + 8.0 * UNIT_ROUNDOFF),
     )
@@ -156,7 +158,7 @@ def _as_integers(M: Matrix) -> _Integers:
     rows = [[quotient for quotient, _ in row] for row in quotients]
     # Of floats, only those 2**267 times smaller than the largest leave a remainder.
     exact = all(remainder == 0 for row in quotients for _, remainder in row)
-    return _Integers(rows, 0 if exact else 1, exponent)
+    return _Integers(rows, _largest(rows), 0 if exact else 1, exponent)
 
 
 def _integer_product(P: _Integers, Q: _Integers) -> _Integers:
@@ -164,13 +166,13 @@ def _integer_product(P: _Integers, Q: _Integers) -> _Integers:
     columns = list(zip(*Q.rows, strict=True))
     rows = [[sum(map(mul, row, column)) for column in columns] for row in P.rows]
     units = n * (P.largest * Q.units + P.units * Q.largest + P.units * Q.units)
-    product = _Integers(rows, units, P.exponent + Q.exponent)
-    excess = product.largest.bit_length() - _BITS
-    if excess <= 0:
-        return product
-    shifted = [[value >> excess for value in row] for row in rows]
-    # Both the entries and their count of units lose less than one unit.
-    return _Integers(shifted, (units >> excess) + 2, product.exponent + excess)
+    largest, exponent = _largest(rows), P.exponent + Q.exponent
+    excess = largest.bit_length() - _BITS
+    if excess > 0:
+        rows = [[value >> excess for value in row] for row in rows]
+        # Both the entries and their count of units lose less than one unit.
+        largest, units, exponent = (largest >> excess) + 1, (units >> excess) + 2, exponent + excess
+    return _Integers(rows, largest, units, exponent)
 
 
 # ---- floats -------------------------------------------------------------------------------------

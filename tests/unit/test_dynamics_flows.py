@@ -85,8 +85,12 @@ def test_the_saturating_dirac_gan_keeps_its_circles_and_reports_the_loss():
 
 
 def test_the_non_saturating_flow_approaches_like_one_over_time():
-    found = flow(DiracGAN("nsgan"), [1.0, 1.0], [5e3])
-    assert 5e3 * np.square(found.states[0]).sum() == pytest.approx(8.0, abs=0.05)
+    # On average over a turn d r^2 / dt = -r^4 / 8, so that 1 / r^2 = 1 / r_0^2 + t / 8; what the
+    # average leaves out is of the relative order r^2.
+    found = flow(DiracGAN("nsgan"), [1.0, 1.0], [1e3])
+    squared = np.square(found.states[0]).sum()
+    assert 1.0 / squared == pytest.approx(0.5 + 1e3 / 8.0, rel=squared)
+    assert found.way == "solver"
     assert found.drift is None
 
 

@@ -14,6 +14,7 @@ import dynamics
 from dynamics.games import Bilinear, Quadratic
 from dynamics.methods import GDA, ImplicitMidpoint
 from dynamics.orbits import orbit
+from dynamics.power_orbits import apply_powers
 from dynamics.powers import scaled_power, spectral_norm_upper
 from dynamics.step_rules import Schedule
 
@@ -61,6 +62,24 @@ def test_a_power_differs_from_the_exact_one_by_at_most_its_bound(seed, k, n):
     assert squared <= n * Fraction(power.error) ** 2
     assert np.linalg.norm(power.matrix, 2) <= power.norm * (1.0 + n * n * EPS)
     assert power.error < 1e-10
+
+
+def test_every_snapshot_found_by_doubling_is_within_its_bound():
+    rng = np.random.default_rng(4)
+    matrix, w, steps = rng.standard_normal((2, 2)), rng.standard_normal(2), np.arange(70)
+    found, errors, _ = apply_powers(matrix, w[None], steps, slice(0, 2))
+    exact = [[Fraction(float(x))] for x in w]
+    entries = [[Fraction(float(x)) for x in row] for row in matrix]
+    length = sum(x[0] * x[0] for x in exact)
+    for t in steps.tolist():
+        scale = Fraction(2) ** -int(found.exponents[t, 0])
+        difference = [
+            x[0] * scale - Fraction(float(v))
+            for x, v in zip(exact, found.values[t, 0], strict=True)
+        ]
+        assert sum(v * v for v in difference) <= Fraction(float(errors[t])) ** 2 * length
+        exact = [[sum(a * x[0] for a, x in zip(row, exact, strict=True))] for row in entries]
+    assert errors.max() < 1e-13
 
 
 def test_the_bound_of_a_float_power_of_a_rotation_grows_like_its_length():
