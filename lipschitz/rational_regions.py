@@ -133,12 +133,11 @@ def exact_rational_constant(
             )
     powers = [_power(region.jacobian, p) for region in regions]
     best = max(range(len(regions)), key=lambda i: powers[i])
-    ray = [sum(entries) for entries in zip(*regions[best].cones[0], strict=True)]
     return RationalConstant(
         power=powers[best],
         norm=p,
         jacobian=regions[best].jacobian,
-        point=tuple(Fraction(t, ray[-1]) for t in ray[:-1]),
+        point=regions[best].point,
         regions=len(regions),
     )
 

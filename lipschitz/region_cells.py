@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lipschitz.layers.contract import Array
 from lipschitz.region_chain import KinkedChain
 
-__all__ = ["ExactChain", "ExactRegion", "exact_regions", "first_cones", "interior_ray", "split"]
+__all__ = ["ExactChain", "ExactRegion", "exact_regions", "first_cones", "split"]
 
 Ray = tuple[int, ...]
 Cone = tuple[Ray, ...]
@@ -184,8 +184,9 @@ class ExactRegion:
 
     Examples
     --------
-    >>> ExactRegion((), [((0, 1), (1, 0))], np.array([[2, 0]], dtype=object), 4).jacobian
-    ((Fraction(1, 2),),)
+    >>> region = ExactRegion((), [((0, 1), (1, 0))], np.array([[2, 0]], dtype=object), 4)
+    >>> region.jacobian, region.point
+    (((Fraction(1, 2),),), (Fraction(1, 1),))
     """
 
     gates: tuple[bool, ...]
@@ -199,6 +200,12 @@ class ExactRegion:
         return tuple(
             tuple(Fraction(t, self.scale) for t in row[:-1]) for row in self.forms.tolist()
         )
+
+    @property
+    def point(self) -> tuple[Fraction, ...]:
+        """In the interior."""
+        ray = [sum(entries) for entries in zip(*self.cones[0], strict=True)]
+        return tuple(Fraction(t, ray[-1]) for t in ray[:-1])
 
 
 _State = tuple[int, list[Cone], Forms, int, tuple[bool, ...]]
@@ -249,31 +256,3 @@ def exact_regions(
         else:  # the sign makes no difference
             found = [(cones, given is not False)]
         todo += [(layer, side, forms, scale, (*signs, sign)) for side, sign in found]
-
-
-def interior_ray(chain: ExactChain, gates: NDArray[np.bool_], cones: list[Cone]) -> Ray | None:
-    """A ray inside the region with the given gates, or None: there is no such region.
-
-    Parameters
-    ----------
-    chain : ExactChain
-    gates : array of bool, shape (hidden neurons,)
-    cones : list
-        The domain. Regions without interior do not count.
-
-    Examples
-    --------
-    >>> from lipschitz import from_arrays
-    >>> from lipschitz.region_chain import kinked_chain
-    >>> exact = ExactChain.of(kinked_chain(from_arrays([[[1.0], [1.0]], [[1.0, 1.0]]])))
-    >>> line = first_cones(1, None)
-    >>> interior_ray(exact, np.array([True, True]), line)
-    (1, 1)
-    >>> interior_ray(exact, np.array([True, False]), line) is None
-    True
-    """
-    none = np.zeros(len(gates), np.bool_)
-    region = next(exact_regions(chain, cones, gates=gates, free=none), None)
-    if region is None:
-        return None
-    return tuple(sum(entries) for entries in zip(*region.cones[0], strict=True))

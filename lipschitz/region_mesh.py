@@ -90,7 +90,7 @@ class Mesh:
         self._vertices, self.cells = _corners(box, chain.widths[0])
         self._count = len(self._vertices)
         self._codes: list[Codes] = []
-        self.firsts = tuple(int(n) for n in np.cumsum([0, *self._widths[:-1]]))
+        self.firsts = tuple(sum(self._widths[:i]) for i in range(len(self._widths)))
         words = max(1, -(-chain.hidden // 64))
         self.gates = np.zeros((words, self.cells.shape[1]), np.uint64)
 
@@ -137,7 +137,8 @@ class Mesh:
         masks = np.zeros((len(neurons), len(self.gates)), np.uint64)
         bits = np.uint64(1) << (neurons % 64).astype(np.uint64)
         owner = neurons.copy()
-        owner[: len(self._twins[0])] = self._twins[0]
+        if self._widths:
+            owner[: self._widths[0]] = self._twins[0]
         np.bitwise_or.at(masks, (owner, neurons // 64), bits)
         return masks
 

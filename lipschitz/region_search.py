@@ -13,7 +13,7 @@ from lipschitz.domains import Box, is_within
 from lipschitz.layers.contract import Array
 from lipschitz.lower import verify_witness
 from lipschitz.network import Network
-from lipschitz.region_cells import Cone, ExactChain, exact_regions, first_cones, interior_ray
+from lipschitz.region_cells import Cone, ExactChain, exact_regions, first_cones
 from lipschitz.region_chain import KinkedChain
 from lipschitz.region_mesh import Mesh
 from lipschitz.region_norms import (
@@ -122,7 +122,7 @@ class RegionSearch:
             if proved.upper > self.lower * (1.0 + _TIE):
                 if i < self.regions:
                     self._try_cells(words[i], stack[i])
-                if proved.upper > self.lower * (1.0 + _TIE) and self._is_empty(words[i], proved):
+                if proved.upper > self.lower * (1.0 + _TIE) and self._is_idle(words[i], proved):
                     continue
             upper = max(upper, proved.upper)
         return upper
@@ -172,19 +172,23 @@ class RegionSearch:
         box = None if self._box is None else (self._box.lower.ravel(), self._box.upper.ravel())
         return first_cones(self._chain.widths[0], box)
 
-    def _is_empty(self, pattern: NDArray[np.uint64], proved: Enclosure) -> bool:
-        """Whether no point has the pattern, exactly; if one does, its norm is attained."""
+    def _is_idle(self, pattern: NDArray[np.uint64], proved: Enclosure) -> bool:
+        """Whether no point has the pattern, or its Jacobian is zero: exactly.
+
+        If a point has the pattern, its norm is attained there.
+        """
         if not self._chain.is_exact or time.perf_counter() > self._deadline:
             return False
         gates = unpacked(pattern[None], self._chain.hidden)[0]
-        ray = interior_ray(self._integers, gates, self._cones)
-        if ray is None:
+        fixed = np.zeros_like(gates)
+        region = next(exact_regions(self._integers, self._cones, gates=gates, free=fixed), None)
+        if region is None or not any(any(row) for row in region.jacobian):
             return True
         if proved.lower > self.lower:
             shape = self._network.input_shape
             jacobian = jacobians(self._chain, pattern[None])[0]
             self.lower = proved.lower
-            self.point = np.array([t / ray[-1] for t in ray[:-1]]).reshape(shape)
+            self.point = np.array([float(t) for t in region.point]).reshape(shape)
             self.direction = steepest_direction(jacobian, self._norm).reshape(shape)
         return False
 

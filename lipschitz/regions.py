@@ -125,8 +125,8 @@ def exact_by_regions(
     >>> found = exact_by_regions(tent)
     >>> found.regions, found.bound.lower <= 2.0 <= found.bound.upper, found.bound.rtol < 1e-12
     (4, True, True)
-    >>> print(exact_by_regions(tent, domain=([-1.0], [0.0])).bound.upper < 1e-300)
-    True
+    >>> exact_by_regions(tent, domain=([-1.0], [0.0])).bound.upper
+    0.0
     """
     start = time.perf_counter()
     p = float(choice(norm, "norm", NORMS))
