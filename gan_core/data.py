@@ -300,8 +300,11 @@ class Discrete:
         """Independent samples."""
         import torch
 
-        weights = torch.from_numpy(self.probabilities)
-        index = torch.multinomial(weights, count, replacement=True, generator=generator)
+        # By the inverse of the cumulative weights, where the last is made 1 exactly.
+        cumulative = torch.from_numpy(np.cumsum(self.probabilities))
+        cumulative /= cumulative[-1].clone()
+        uniform = torch.rand(count, generator=generator, dtype=torch.float64)
+        index = torch.searchsorted(cumulative, uniform, right=True)
         return torch.from_numpy(np.asarray(self.points))[index]
 
 
