@@ -102,7 +102,7 @@ def _eigenvalue(gram: Array) -> Array:
     top = 0.0
     for _ in range(40):
         x = gram @ x
-        top = float(np.linalg.norm(x))
+        top = float(np.abs(x).max(initial=0.0))
         if top == 0.0:
             break
         x /= top

@@ -81,6 +81,8 @@ class Elimination:
         ``(b - a) / 2`` for every gate.
     maps : tuple of mappings
         ``M_is`` from variable ``s`` to gate ``i``, and last to the output, without the input.
+    inputs : mapping
+        ``M_i0`` of the gates and the output that read the input.
     grams : dict
         ``M_i0 M_j0^T`` for ``i >= j``.
     alive, moved : tuples of bool arrays
@@ -89,6 +91,7 @@ class Elimination:
 
     halves: tuple[float, ...]
     maps: tuple[Mapping[int, Array], ...]
+    inputs: Mapping[int, Array]
     grams: Blocks
     alive: tuple[NDArray[np.bool_], ...]
     moved: tuple[NDArray[np.bool_], ...]
@@ -283,19 +286,15 @@ def reduced(model: GraphModel) -> Elimination:
     inputs: dict[int, Any] = {
         i + 1: part[0] if i == len(alive) else part[0][keep[i]]
         for i, part in enumerate(maps)
-        if 0 in part
+        if 0 in part and (i == len(alive) or keep[i].size)
     }
-    grams = {
-        (i, j): inputs[i] @ inputs[j].T
-        for i in inputs
-        for j in inputs
-        if i >= j and inputs[i].size and inputs[j].size
-    }
+    grams = {(i, j): inputs[i] @ inputs[j].T for i in inputs for j in inputs if i >= j}
     last = len(alive) + 1
     grams.setdefault((last, last), np.zeros((model.outputs, model.outputs)))
     return Elimination(
         halves=tuple(0.5 * (b - a) for a, b in model.slopes),
         maps=tuple({s: m for s, m in part.items() if m.size} for part in small),
+        inputs=inputs,
         grams=grams,
         alive=tuple(alive),
         moved=tuple(moved),

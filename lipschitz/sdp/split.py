@@ -25,7 +25,7 @@ from lipschitz.network import Network
 from lipschitz.product import product_bound
 from lipschitz.sdp.bound import semidefinite_bound
 from lipschitz.sdp.feedforward import feed_forward, is_chain
-from lipschitz.sdp.graph import graph_bound
+from lipschitz.sdp.graph import graph_bound, proof_seconds
 from lipschitz.sdp.graph_model import MEMORY_LIMIT, graph_memory
 from lipschitz.sdp.split_pieces import (
     SplitPiece,
@@ -37,8 +37,8 @@ from lipschitz.sdp.split_pieces import (
 
 __all__ = ["SplitBound", "split_bound"]
 
-_RATE = 1.5e10
-"""Operations in a second on one slow core, to guess how long a piece takes before it is begun."""
+_RATE = 4e7
+"""Entries of convolutions' matrices that one slow core fills in a second, to plan with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -262,7 +262,7 @@ class _Search:
         ]
         rows = sum(gates) + sizes[-1]
         extraction = sum(sizes[i] * sizes[i + 1] for i in range(len(sizes) - 1))
-        return 0.02 + (rows**3 + 400.0 * extraction) / _RATE
+        return 0.02 + 2.0 * proof_seconds(rows) + extraction / _RATE
 
 
 def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
