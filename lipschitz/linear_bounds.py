@@ -44,7 +44,7 @@ from lipschitz.relaxations import (
     slope_interval,
 )
 
-__all__ = ["ValueBounds", "bound_values"]
+__all__ = ["Sweep", "ValueBounds", "bound_values", "linear_below"]
 
 Array = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class ValueBounds:
 
 
 @dataclass(slots=True)
-class _Sweep:
+class Sweep:
     """Bounds under construction, and the relaxations that they have already decided."""
 
     network: Network
@@ -113,6 +113,7 @@ class _Sweep:
         return np.maximum(np.abs(self.lower[value]), np.abs(self.upper[value]))
 
     def ball(self, value: int) -> Ball:
+        """One value's interval as centre and radius."""
         return ball_of_bounds(self.lower[value][None], self.upper[value][None])
 
 
@@ -163,7 +164,7 @@ def bound_values(
     >>> bound_values(same, Box([-1.0], [1.0]), cuts={3: (np.array([2.0]), np.array([3.0]))})
     """
     hull = domain.hull
-    sweep = _Sweep(network=network, domain=domain, lower=[hull.lower], upper=[hull.upper])
+    sweep = Sweep(network=network, domain=domain, lower=[hull.lower], upper=[hull.upper])
     read = {node.inputs[0] for node in network.nodes if not node.layer.is_linear}
     if not _restrict(sweep, 0, within, cuts):
         return None
@@ -190,7 +191,7 @@ def bound_values(
 
 
 def _restrict(
-    sweep: _Sweep,
+    sweep: Sweep,
     value: int,
     within: ValueBounds | None,
     cuts: Mapping[int, tuple[Array, Array]] | None,
@@ -205,7 +206,7 @@ def _restrict(
     return not (sweep.lower[value] > sweep.upper[value]).any()
 
 
-def _tighten(sweep: _Sweep, value: int, deadline: float) -> None:
+def _tighten(sweep: Sweep, value: int, deadline: float) -> None:
     """Linear bounds of the entries that the reading activation has not yet decided."""
     low, high = sweep.lower[value].ravel(), sweep.upper[value].ravel()
     reader = next(
@@ -232,8 +233,15 @@ def _tighten(sweep: _Sweep, value: int, deadline: float) -> None:
     sweep.lower[value], sweep.upper[value] = low.reshape(shape), high.reshape(shape)
 
 
-def _least(sweep: _Sweep, value: int, covectors: Array) -> Array:
+def _least(sweep: Sweep, value: int, covectors: Array) -> Array:
     """Lower bounds of ``<a, value>`` over the domain, row by row; NaN where they overflow."""
+    first, total = linear_below(sweep, value, covectors)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return total if first is None else round_down(total + sweep.domain.least(first))
+
+
+def linear_below(sweep: Sweep, value: int, covectors: Array) -> tuple[Array | None, Array]:
+    """Rows ``a'`` and numbers ``c`` with ``<a, value> >= <a', x> + c`` for every input ``x``."""
     batch = len(covectors)
     sums: list[Array | None] = [None] * value + [covectors]
     total = np.zeros(batch)
@@ -254,11 +262,10 @@ def _least(sweep: _Sweep, value: int, covectors: Array) -> Array:
                 sums[i] = together = before + part
                 lost = UNIT_ROUNDOFF * (_flat(np.abs(together)) @ sweep.size(i).ravel())
                 total = round_down(total - inflate(lost, together[0].size + 4))
-        first = sums[0]
-        return total if first is None else round_down(total + sweep.domain.least(first))
+    return sums[0], total
 
 
-def _backward(sweep: _Sweep, j: int, a: Array) -> tuple[tuple[Array, ...], Array]:
+def _backward(sweep: Sweep, j: int, a: Array) -> tuple[tuple[Array, ...], Array]:
     """Covectors ``a'`` and constants ``c`` with ``<a, layer(x)> >= <a', x> + c``."""
     layer, inputs = sweep.network.nodes[j].layer, sweep.network.nodes[j].inputs
     sizes = _flat(np.abs(a))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from evidence import NotCertified
 from evidence.rounding import mul_up, sqrt_up
 from lipschitz.domains import Ball, BallInBox, Box, Domain
+from lipschitz.half_spaces import is_empty
 from lipschitz.layers import Activation
 from lipschitz.linear_bounds import ValueBounds, bound_values
 from lipschitz.local_form import SlopeForm, jacobian_interval, norm_above, slope_form
@@ -80,9 +81,11 @@ def halves(piece: Piece, *, deadline: float) -> list[ValueBounds] | None:
     unknown slope matters most, ``|dv_j| |dy / du_j|`` by intervals.
     """
     bounds, form = piece.bounds, piece.form
-    if form is None or form.unknowns == 0:
-        return None
-    cut = (_input_cut if _prefers_inputs(bounds, form) else _neuron_cut)(bounds, form)
+    if form is None or is_empty(bounds):
+        return None if form is None else []
+    cut = None if _prefers_inputs(bounds, form) else _neuron_cut(bounds, form)
+    # Where every slope is known, the piece may still be empty: smaller ones show it.
+    cut = cut or _input_cut(bounds, form)
     if cut is None:
         return None
     found = []

@@ -105,11 +105,13 @@ def _with_violation(program: Program) -> Program:
     from scipy.sparse import csr_matrix, hstack
 
     rows, columns = program.matrix.shape
+    size = np.maximum(np.abs(program.lower), np.abs(program.upper))
+    enough = 2.0 * float((abs(program.matrix) @ size + np.abs(program.right)).max()) + 1.0
     matrix = hstack([program.matrix, csr_matrix(-np.ones((rows, 1)))], format="csr")
     return replace(
         program,
         cost=np.concatenate([np.zeros(columns), [1.0]]),
         matrix=matrix,
         lower=np.concatenate([program.lower, [0.0]]),
-        upper=np.concatenate([program.upper, [1.0]]),
+        upper=np.concatenate([program.upper, [enough]]),
     )
