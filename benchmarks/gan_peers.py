@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,11 @@ def _network(sizes: tuple[int, ...]) -> nn.Sequential:
     for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def _backward(loss: Tensor) -> None:
+    call: Any = loss.backward  # untyped in torch
+    call()
 
 
 class ReferenceLoop:
@@ -83,17 +89,17 @@ class ReferenceLoop:
         for _ in range(5):
             real = next(self.data)
             self.critic.zero_grad()
-            (-self.critic(real).mean()).backward()
+            _backward(-self.critic(real).mean())
             with torch.no_grad():
                 fake = self.generator(self._noise())
-            self.critic(fake).mean().backward()
-            self.penalty(real, fake).backward()
+            _backward(self.critic(fake).mean())
+            _backward(self.penalty(real, fake))
             self.critic_optimizer.step()
         for parameter in self.critic.parameters():
             parameter.requires_grad_(False)
         self.generator.zero_grad()
         next(self.data)
-        (-self.critic(self.generator(self._noise())).mean()).backward()
+        _backward(-self.critic(self.generator(self._noise())).mean())
         self.generator_optimizer.step()
         for parameter in self.critic.parameters():
             parameter.requires_grad_(True)
@@ -126,7 +132,7 @@ class CarefulLoop(ReferenceLoop):
             outputs = self.critic(torch.cat([real, fake]))
             loss = outputs[self.batch :].mean() - outputs[: self.batch].mean()
             self.critic_optimizer.zero_grad()
-            (loss + self.penalty(real, fake)).backward()
+            _backward(loss + self.penalty(real, fake))
             self.critic_optimizer.step()
         self.generator_optimizer.zero_grad()
         loss = -self.critic(self.generator(self._noise())).mean()

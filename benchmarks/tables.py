@@ -25,9 +25,9 @@ _WORTH_MENTIONING = 500.0  # mebibytes
 _HOW_TO_READ = """\
 Every row is proved: lower <= norm <= upper after all rounding; gap is upper / lower - 1. A layer's
 norm is its Lipschitz constant in l2: for every input size at once, with circular padding, or as
-padded in the layer. A whole network's upper bound composes the norms of its layers, its lower bound
-is a slope at a point. `dense` and `half` say how many times longer two peers take for the circular
-norm. /2 is stride 2, *2 dilation 2, T transposed, g2 two groups."""
+padded in the layer. A whole network's lower bound is a slope at a point. `dense` and `half` say how
+many times longer two peers take for the circular norm. /2 is stride 2, *2 dilation 2, T transposed,
+g2 two groups."""
 _ABOUT = {"circle": "circular", "every size": "any size"}
 
 
@@ -111,13 +111,20 @@ def gap_text(gap: float) -> str:
 def print_report(
     measurements: Sequence[Measurement], environment: Environment, stream: IO[str] | None = None
 ) -> None:
-    """Print both tables, the legend, and where they were measured."""
+    """Print the tables, the legend, and where they were measured."""
+    from benchmarks.network_table import network_table, program_table
+
     out = sys.stdout if stream is None else stream
     width = max(WIDTH, shutil.get_terminal_size().columns) if out.isatty() else WIDTH
     console = Console(file=out, width=width, markup=False, highlight=False, emoji=False)
     console.print(Text(_HOW_TO_READ))
     for group, members in itertools.groupby(measurements, lambda m: m.group):
-        console.print(_certified(group, list(members)))
+        table = _certified(group, list(members))
+        if table.row_count:
+            console.print(table)
+    for extra in (network_table(measurements), program_table(measurements)):
+        if extra is not None:
+            console.print(extra)
     if any(_is_peer(m) for m in measurements):
         console.print(_peer_table(measurements))
         console.print(Text("\nWhat the numbers are", style="bold"))
@@ -148,7 +155,7 @@ def _certified(group: str, members: list[Measurement]) -> Table:
     for instance, rows in itertools.groupby(members, lambda m: m.instance):
         listed = list(rows)
         title = instance
-        for m in (m for m in listed if m.method == "ours"):
+        for m in (m for m in listed if m.method == "ours" and m.quantity != "program"):
             proved = m.claim == "proved"
             table.add_row(
                 title,

@@ -69,6 +69,7 @@ def certify(
     norm: float = 2,
     effort: Effort = "default",
     time_limit: float = 60.0,
+    search_seconds: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> Certificate:
     """The best sandwich around a network's Lipschitz constant, with its proof.
@@ -85,6 +86,9 @@ def certify(
     time_limit : float
         Seconds after which no method is started and those that can stop early do. However short,
         the composition of the layers is always certified.
+    search_seconds : float, optional
+        Of that time, how much at most for the search from below; a share that depends on the
+        effort if left out.
     rng : numpy.random.Generator, optional
         Of the search from below; None for the same one in every call.
 
@@ -117,13 +121,14 @@ def certify(
     p = float(choice(norm, "norm", NORMS))
     choice(effort, "effort", EFFORTS)
     limit = positive_float(time_limit, "time_limit")
+    seconds = None if search_seconds is None else positive_float(search_seconds, "search_seconds")
     rng = np.random.default_rng(0) if rng is None else generator(rng)
     search = _Search(network, p, limit)
     product = search.compose()
     if p == 2.0:
         search.multipliers(effort)
     search.enumerate(_LIMITS[effort])
-    search.ascend(_LIMITS[effort], rng)
+    search.ascend(_LIMITS[effort], rng, seconds)
     return search.certificate(product)
 
 
@@ -251,12 +256,16 @@ class _Search:
             self.upper, self.pieces, self.method = upper, pieces, method
 
     # ---- lower side ---------------------------------------------------------------------------
-    def ascend(self, limits: _Limits, rng: np.random.Generator) -> None:
+    def ascend(
+        self, limits: _Limits, rng: np.random.Generator, at_most: float | None = None
+    ) -> None:
         """Search for a steep point, unless the sides have met."""
         if self.is_closed:
             return
         begin = time.process_time()
         seconds = max(self.left, 0.02 * self.time_limit, 1e-3) * limits.search_share
+        if at_most is not None:
+            seconds = min(seconds, at_most)
         found = lower_bound(
             self.network,
             norm=self.norm,
