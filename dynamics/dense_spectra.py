@@ -19,7 +19,7 @@ from evidence.enclosure import Enclosure
 
 __all__ = ["DenseVerdict", "dense_verdict", "flow_verdict", "largest_block", "null_space_side"]
 
-_LARGEST = 60
+_LARGEST = 120
 _LINEARISATION_ERROR = 1e-12
 
 
@@ -49,7 +49,7 @@ def dense_verdict(game: Game, method: Method) -> DenseVerdict:
     TypeError
         If no matrix describes the iteration.
     ValueError
-        If the state has more than 60 numbers.
+        If the state has more than 120 numbers.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def dense_verdict(game: Game, method: Method) -> DenseVerdict:
         )
     if game.is_linear:
         exact = game.rational() if hasattr(game, "rational") else game
-        return _rational_verdict(method.monodromy_matrix(exact), game)
+        return _rational_verdict(method.monodromy_matrix(exact), exact)
     if not getattr(game, "is_smooth_at_equilibrium", True):
         return _inconclusive("the field is not differentiable at the equilibrium")
     if game.equilibrium is None:
@@ -142,21 +142,21 @@ def largest_block(game: Game, method: Method) -> int:
 
 
 def _rational_verdict(matrix: Array, game: Game) -> DenseVerdict:
-    from flint import ctx, fmpq_poly
+    from flint import arb, ctx, fmpq_poly
 
     M = as_flint_matrix(matrix)
     polynomial = M.charpoly()
-    nullity = sum(game.dimensions) - rank_of(
-        np.asarray(game.jacobian(np.zeros(sum(game.dimensions))))
-    )
+    size = sum(game.dimensions)
+    J, q = np.asarray(game.jacobian(np.zeros(size))), game.field(np.zeros(size, dtype=int))
+    nullity = size - rank_of(J)
     staying = fmpq_poly([-1, 1])
     for _ in range(nullity):  # a fixed direction is an equilibrium, not a lack of convergence
         polynomial = polynomial // staying
-    if game.equilibrium is None:
+    if rank_of(np.column_stack([J, q])) > size - nullity:
         return DenseVerdict(
             verdict="unstable",
-            radius=Enclosure.exact(1.0, "drift"),
-            multiplicity=2,
+            radius=Enclosure(0.0, np.inf, "unknown"),
+            multiplicity=0,
             nullity=nullity,
             reason="there is no equilibrium: the iterates drift",
         )
@@ -170,9 +170,7 @@ def _rational_verdict(matrix: Array, game: Game) -> DenseVerdict:
             nullity=nullity,
             reason="nothing moves",
         )
-    with ctx.workprec(PRECISION):
-        from flint import arb
-
+    with ctx.workprec(PRECISION + 64 * len(coefficients)):
         balls = [arb(c) for c in coefficients]
     if found.side == 0:
         minimal = M.minpoly()

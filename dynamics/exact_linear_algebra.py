@@ -96,9 +96,6 @@ def rank_of(matrix: Array) -> int:
     """
     from flint import fmpz_mat
 
-    nonzero = np.abs(matrix[matrix != 0.0])
-    if nonzero.size == 0:
-        return 0
     # Powers of two make all entries integers and do not change the rank.
     fractions = [Fraction(v) for v in matrix.ravel().tolist()]
     scale = max(f.denominator for f in fractions)

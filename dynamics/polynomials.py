@@ -126,7 +126,8 @@ def radius_enclosure(polynomials: Sequence[Sequence[Any]], estimate: float) -> E
     """
     from flint import ctx
 
-    with ctx.workprec(PRECISION):
+    degree = max(len(p) for p in polynomials)
+    with ctx.workprec(PRECISION + 64 * degree):
         trimmed = [_without_zero_roots(p) for p in polynomials]
         trimmed = [p for p in trimmed if len(p) > 1]
         if not trimmed:

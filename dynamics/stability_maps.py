@@ -127,10 +127,9 @@ def stability_region(
     shape = np.broadcast_shapes(*(v.shape for v in values.values()))
     game = sigma if isinstance(sigma, Bilinear) else _game_of(sigma)
     squares = SquaredSingularValues(game)
-    template = with_numbers(method, _float)
     if not len(squares):
         raise ValueError("`sigma` must hold a singular value that is not 0; nothing moves at 0")
-    worst, exactly = _one_square(template, values, squares, 0, shape)
+    worst, exactly = _one_square(method, values, squares, 0, shape)
     alive, columns = np.arange(worst.size if len(squares) > 1 else 0), values
     for j in range(1, len(squares)):
         # A cell that one singular value makes unstable needs no second look.
@@ -139,7 +138,7 @@ def stability_region(
             columns = {n: np.broadcast_to(v, shape).ravel()[alive] for n, v in values.items()}
         if not len(alive):
             break
-        found, counted = _one_square(template, columns, squares, j, alive.shape)
+        found, counted = _one_square(method, columns, squares, j, alive.shape)
         worst.flat[alive] = _worse(worst.flat[alive], found)
         exactly += counted
     return RegionMap(
@@ -151,7 +150,7 @@ def stability_region(
 
 
 def _one_square(
-    template: Any,
+    method: Method,
     values: Mapping[str, Array],
     squares: SquaredSingularValues,
     j: int,
@@ -161,19 +160,19 @@ def _one_square(
     upper, lower = squares.enclosures[j].upper, squares.enclosures[j].lower
     s = upper * upper
     spread = Majorant(s, (upper - lower) * (upper + lower) * (1 + 2.0**-40) + 2.0**-52 * s)
-    on_grid = _placed(template, values)
+    on_grid = _placed(with_numbers(method, _float), values)
     sizes = {name: Majorant(float(np.max(np.abs(v)))) for name, v in values.items()}
-    bounds = _placed(with_numbers(template, _majorant), sizes)
+    bounds = _placed(with_numbers(method, _majorant), sizes)
     coefficients, majorants = on_grid._polynomial(s), bounds._polynomial(spread)
 
-    smallest = smallest_margin(coefficients, palindromic=template.palindromic)
-    error = margin_error(majorants, palindromic=template.palindromic)
+    smallest = smallest_margin(coefficients, palindromic=method.palindromic)
+    error = margin_error(majorants, palindromic=method.palindromic)
     if not np.isfinite(error):
         smallest, error = np.zeros(shape), 0.0
     above, below = smallest > error, smallest < -error
     verdicts = np.empty(shape, dtype=np.int8)
     # The degree of a palindromic polynomial is 2 here: its other margins decide all.
-    np.subtract(np.int8(0 if template.palindromic else 1) * above.view(np.int8),
+    np.subtract(np.int8(0 if method.palindromic else 1) * above.view(np.int8),
                 below.view(np.int8), out=verdicts)  # fmt: skip
     is_open = ~(above | below)
     if isinstance(majorants[0], Majorant):
@@ -184,14 +183,14 @@ def _one_square(
     columns = {name: np.broadcast_to(v, shape).ravel()[cells] for name, v in values.items()}
     for i, cell in enumerate(cells.tolist()):
         one = {name: column[i].item() for name, column in columns.items()}
-        verdicts.flat[cell] = _exact_cell(template, one, squares, j)
+        verdicts.flat[cell] = _exact_cell(method, one, squares, j)
     return verdicts, len(cells)
 
 
 def _exact_cell(
-    template: Any, numbers: Mapping[str, float], squares: SquaredSingularValues, j: int
+    method: Method, numbers: Mapping[str, float], squares: SquaredSingularValues, j: int
 ) -> int:
-    twin = with_numbers(_placed(template, numbers), as_fmpq)
+    twin = with_numbers(_placed(method, numbers), as_fmpq)
     exact = squares.rational(j)
     if exact is not None:
         side = rational_side(twin._polynomial(exact))
@@ -264,4 +263,6 @@ def _float(value: Any) -> float:
 
 
 def _majorant(value: Any) -> Majorant:
-    return Majorant(abs(float(value)))
+    rounded = _float(value)
+    # A fraction is rounded to a float for the grid; a float is itself.
+    return Majorant(abs(rounded), 0.0 if value == rounded else 2.0**-52 * abs(rounded))

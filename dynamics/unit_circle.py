@@ -67,7 +67,7 @@ def circle_verdict(coefficients: Sequence[Any]) -> CircleVerdict:
     p = rational_polynomial(coefficients)
     if p.degree() < 0:
         raise ValueError("`coefficients` must not all be 0")
-    fast = schur_cohn(p.coeffs()[::-1])
+    fast = _side_by_balls(p)
     if fast:
         return CircleVerdict(side=fast, on_circle=0, multiplicity=0)
     on_circle = multiplicity = 0
@@ -75,12 +75,22 @@ def circle_verdict(coefficients: Sequence[Any]) -> CircleVerdict:
         common = factor.gcd(_reciprocal(factor))
         found = _roots_on_circle(common)
         # What the factor shares with its reciprocal comes in pairs r, 1/r unless on the circle.
-        if found < common.degree() or schur_cohn((factor // common).coeffs()[::-1]) != 1:
+        rest = factor // common
+        inside = _side_by_balls(rest) or schur_cohn(rest.coeffs()[::-1])
+        if found < common.degree() or inside != 1:
             return CircleVerdict(side=-1, on_circle=0, multiplicity=0)
         on_circle += found
         multiplicity = max(multiplicity, power if found else 0)
     side = 0 if on_circle else 1
     return CircleVerdict(side=side, on_circle=on_circle, multiplicity=multiplicity)
+
+
+def _side_by_balls(p: Any) -> int:
+    """:func:`schur_cohn` in balls: as good as rationals unless a comparison is nearly equal."""
+    from flint import arb, ctx
+
+    with ctx.workprec(1024 + 64 * max(0, p.degree())):
+        return schur_cohn([arb(c) for c in reversed(p.coeffs())])
 
 
 def rational_polynomial(coefficients: Sequence[Any]) -> Any:

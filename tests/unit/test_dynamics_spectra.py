@@ -196,3 +196,16 @@ def test_what_no_spectrum_decides_is_refused(game, method, error, words):
 def test_negative_steps_are_flagged():
     assert stability(XY, Extragradient(-0.1)).has_negative_steps
     assert not stability(XY, Extragradient(0.1)).has_negative_steps
+
+
+def test_a_quadratic_game_of_many_numbers_agrees_with_its_eigenvalues():
+    rng = np.random.default_rng(3)
+    P, A = rng.normal(size=(6, 6)), rng.normal(size=(6, 5))
+    game = Quadratic(P @ P.T + (P @ P.T).T, A, np.eye(5))
+    for method in (GDA(0.01), HeavyBall(0.01, -0.3), OptimisticGDA(0.01), GDA(0.2)):
+        found = stability(game, method)
+        largest = np.abs(np.linalg.eigvals(method.iteration_matrix(game))).max()
+        assert found.verdict == ("stable" if largest < 1.0 else "unstable")
+        assert abs(found.radius.lower - largest) < 1e-9  # simple eigenvalues, 22 numbers
+    flat = Quadratic([[1.0, 0.0], [0.0, 0.0]], [[0.0], [0.0]], 1.0, b=[0.0, 1.0])
+    assert "no equilibrium" in stability(flat, GDA(0.5)).certificate
