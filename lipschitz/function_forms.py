@@ -36,7 +36,8 @@ def shortest(formula: Any) -> Any:
             continue
         try:
             forms += [rewrite(form) for form in forms[:2]]
-        except (sympy.PolynomialError, NotImplementedError, ValueError):
+        except Exception:
+            # sympy fails in many ways; a shorter form is a courtesy, the one at hand will do.
             continue
     return min(forms, key=lambda form: int(form.count_ops()))
 

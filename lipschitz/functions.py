@@ -122,6 +122,8 @@ def lipschitz_constant_of(
     of the gradient has a sign or a step, all values between are allowed, so that kinks are
     covered. Continuity is proved first; at the borders of cases sympy compares the two values.
     Lower side: the same arithmetic at single points, and secants in balls.
+    A kink at the very end of an interval counts as if the function went on beyond it: the upper
+    side is then that of a slightly larger interval.
 
     On an interval in several parts the secants between parts are maximised as well. On a slit
     annulus and a U the upper side is ``path_ratio * sup |grad f|``, which is attained by some
