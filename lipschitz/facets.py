@@ -4,7 +4,9 @@ With the singular pair ``(u, v)`` held fixed, flipping the gate of neuron ``k`` 
 ``s'`` changes ``u^T J v`` by ``(s' - s) a_k dz_k``, where ``dz_k`` is the derivative of its
 pre-activation ``z_k`` along ``v`` and ``a_k`` that of ``u^T f`` by its output. One sweep in each
 direction prices every flip; the promising ones are tried by stepping along the gradient ``g_k`` of
-``z_k`` just beyond its zero, ``x - (1 + d) z_k g_k / ||g_k||^2``.
+``z_k`` just beyond its zero, ``x - (1 + d) z_k g_k / ||g_k||^2``. Several flips at once are the
+shortest step that takes the chosen ``z_k`` beyond zero and holds others where they are: with more
+inputs than neurons any pattern of gates is one step away.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ Array = NDArray[np.float64]
 
 _TRIALS = 32
 _PATIENCE = 6
+_GROUPS = (2, 4, 8, 16, 10**6)
+_GROUP_TRIALS = 6
+_LARGEST_STEP = 300_000
 
 
 def cross_facets(
@@ -88,13 +93,13 @@ def _trials(
     rng: np.random.Generator,
     free: Array | float,
 ) -> Array:
-    """Points just beyond the kinks of neurons whose flip promises a gain."""
+    """Points just beyond the kinks of neurons whose flip promises a gain, one or several each."""
     here = HardGates(network, point[None], free)
     _, v, u = here.power(norm, direction[None], 1)
     tangents = here.tangents(v)
     cotangents = here.cotangents({len(network.nodes): u})
     neurons: list[tuple[int, int]] = []
-    distances: list[Array] = []
+    arguments: list[Array] = []
     gains: list[Array] = []
     for j, node in enumerate(network.nodes):
         layer = node.layer
@@ -104,25 +109,75 @@ def _trials(
         z, dz = here.values[below].ravel(), tangents[below].ravel()
         left, right = layer.derivative(np.array([-1.0, 1.0]))
         jump = np.where(z > 0.0, left - right, right - left)
-        gain = jump * cotangents[j + 1].ravel() * dz
-        wanted = np.flatnonzero(gain > 0.0)
-        neurons += [(below, int(k)) for k in wanted]
-        distances.append(z[wanted])
-        gains.append(gain[wanted])
+        neurons += [(below, k) for k in range(len(z))]
+        arguments.append(z)
+        gains.append(jump * cotangents[j + 1].ravel() * dz)
     if not neurons:
         return np.empty((0, *point.shape))
-    z, gain = np.concatenate(distances), np.concatenate(gains)
+    z, gain = np.concatenate(arguments), np.concatenate(gains)
+    together = _several_flips(network, point, neurons, z, gain, rng)
+    wanted = np.flatnonzero(gain > 0.0)
+    if len(wanted) == 0:
+        return together
+    one = _single_flips(network, point, [neurons[k] for k in wanted], z[wanted], gain[wanted], rng)
+    return np.concatenate([one, together])
+
+
+def _gradients(network: Network, point: Array, neurons: list[tuple[int, int]]) -> Array:
+    """The gradient of every listed pre-activation, shape (count, inputs)."""
+    count = len(neurons)
+    seeds: dict[int, Array] = {}
+    for row, (value, neuron) in enumerate(neurons):
+        seed = seeds.setdefault(value, np.zeros((count, *network.shapes[value])))
+        seed[row].reshape(-1)[neuron] = 1.0
+    repeated = np.repeat(point[None], count, axis=0)
+    return HardGates(network, repeated).cotangents(seeds)[0].reshape(count, -1)
+
+
+def _several_flips(
+    network: Network,
+    point: Array,
+    neurons: list[tuple[int, int]],
+    z: Array,
+    gain: Array,
+    rng: np.random.Generator,
+) -> Array:
+    """Points beyond several kinks at once, with the nearest other kinks not crossed."""
+    wanted = np.flatnonzero(gain > 0.0)
+    inputs = point.size
+    if len(wanted) < 2 or len(neurons) * inputs > _LARGEST_STEP:
+        return np.empty((0, *point.shape))
+    gradients = _gradients(network, point, neurons)
+    order = wanted[np.argsort(-gain[wanted])]
+    moved = []
+    for size in rng.choice(_GROUPS, size=_GROUP_TRIALS):
+        # With room for all, every wanted flip is made and every other neuron is held.
+        flipped = order[: min(int(size), len(order), inputs // 2)]
+        held = np.setdiff1d(np.argsort(np.abs(z)), flipped, assume_unique=True)
+        held = held[np.argsort(np.abs(z[held]))][: max(0, inputs // 2 - len(flipped))]
+        rows = gradients[np.concatenate([flipped, held])]
+        beyond = 1.0 + 10.0 ** rng.uniform(-3.0, 0.5)
+        change = np.concatenate([-beyond * z[flipped], np.zeros(len(held))])
+        step = np.linalg.lstsq(rows, change, rcond=1e-10)[0]
+        if np.isfinite(step).all():
+            moved.append(point + step.reshape(point.shape))
+    return np.stack(moved) if moved else np.empty((0, *point.shape))
+
+
+def _single_flips(
+    network: Network,
+    point: Array,
+    neurons: list[tuple[int, int]],
+    z: Array,
+    gain: Array,
+    rng: np.random.Generator,
+) -> Array:
+    """Points just beyond one kink each."""
     # Prefer large gains and near facets, more or less strictly from one batch to the next.
     weight = ((gain / gain.max() + 1e-12) / (np.abs(z) / np.abs(z).max() + 1e-12)) ** rng.random()
     count = min(_TRIALS, len(z))
     chosen = rng.choice(len(z), size=count, replace=False, p=weight / weight.sum())
-    seeds: dict[int, Array] = {}
-    for row, k in enumerate(chosen):
-        value, neuron = neurons[k]
-        seed = seeds.setdefault(value, np.zeros((count, *network.shapes[value])))
-        seed[row].reshape(-1)[neuron] = 1.0
-    repeated = np.repeat(point[None], count, axis=0)
-    gradients = HardGates(network, repeated).cotangents(seeds)[0].reshape(count, -1)
+    gradients = _gradients(network, point, [neurons[k] for k in chosen])
     squares = np.einsum("bi,bi->b", gradients, gradients)
     reachable = squares > 1e-200
     beyond = 1.0 + 10.0 ** rng.uniform(-4.0, 0.5, count)
