@@ -14,6 +14,8 @@ from lipschitz.function_domains import Interval
 __all__ = ["ClosedForm", "closed_form"]
 
 MOST_OPERATIONS = 60
+FEW_OPERATIONS = 6
+LARGEST_DEGREE = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +112,23 @@ def _critical_points(second: Any, symbol: Any, domain: Interval) -> list[Any]:
     """Zeros of f'' inside the domain; for periodic functions one period of them."""
     import sympy
 
-    if second.is_polynomial(symbol):
-        if not second.free_symbols:
+    # Exponentials have no zeros, and zeros of the numerator are all there are.
+    factors = sympy.Mul.make_args(sympy.factor(sympy.numer(sympy.together(second))))
+    kept = sympy.Mul(*[f for f in factors if not isinstance(f, sympy.exp)])
+    if kept.is_polynomial(symbol):
+        if not kept.has(symbol):
             return []
-        roots = sympy.Poly(second, symbol).real_roots()
+        polynomial = sympy.Poly(kept, symbol)
+        roots = polynomial.real_roots() if polynomial.degree() <= LARGEST_DEGREE else _refuse(kept)
+    elif kept.count_ops() > FEW_OPERATIONS:
+        # sympy's general solver may run for minutes, and cannot be interrupted.
+        return _refuse(kept)
     else:
         limited = sympy.Interval(_number(domain.lower), _number(domain.upper))
         if not domain.is_bounded:
-            period = sympy.periodicity(second, symbol)
+            period = sympy.periodicity(kept, symbol)
             limited = limited if period is None else sympy.Interval(0, period)
-        found = sympy.solveset(second, symbol, domain=limited)
+        found = sympy.solveset(kept, symbol, domain=limited)
         if not isinstance(found, sympy.FiniteSet):
             return [] if found is sympy.S.EmptySet else _refuse(found)
         roots = list(found)
@@ -128,7 +137,7 @@ def _critical_points(second: Any, symbol: Any, domain: Interval) -> list[Any]:
 
 
 def _refuse(found: Any) -> list[Any]:
-    raise NotCertified(f"`function` has critical points that sympy writes as {found}")
+    raise NotCertified(f"`function` has critical points without a closed form: {found}")
 
 
 def _number(end: int | float | Fraction) -> Any:
