@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lipschitz.milp_model import Program, safe_minimum
+from lipschitz.milp_model import Layered, Program, safe_minimum
 
-__all__ = ["Relaxed", "integer_optimum", "relaxed_optimum"]
+__all__ = ["Relaxed", "integer_optimum", "middle_of_region", "relaxed_optimum"]
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def relaxed_optimum(program: Program) -> Relaxed:
 def integer_optimum(
     program: Program, time_limit: float, rtol: float
 ) -> tuple[float, float, Array | None]:
-    """What HiGHS says: its best value, its bound, and the input of its best point.
+    """What HiGHS says: its best value, its bound, and its best point.
 
     Estimates up to the solver's tolerances; NaN, inf and None if it found nothing.
     """
@@ -83,7 +83,37 @@ def integer_optimum(
     upper = math.inf if bound is None or not math.isfinite(bound) else -float(bound)
     if found.x is None:
         return math.nan, upper, None
-    return -float(found.fun), upper, np.asarray(found.x[program.inputs])
+    return -float(found.fun), upper, np.asarray(found.x)
+
+
+def middle_of_region(layered: Layered, gates: list[NDArray[np.bool_]]) -> Array | None:
+    """The input furthest from the kinks, among those with these gates; None if there is none.
+
+    With the gates given every pre-activation is affine, ``z = A x + b``; the distance ``s`` to the
+    nearest kink is maximised subject to ``z_k / ||A_k|| >= s`` or ``<= -s``, within the box.
+    """
+    from scipy.optimize import linprog
+
+    low, high = layered.lower[0], layered.upper[0]
+    matrix, offset = np.eye(len(low)), np.zeros(len(low))
+    rows, sides = [], []
+    layers = zip(layered.weights, layered.biases, gates, layered.left, strict=False)
+    for weight, bias, gate, left in layers:
+        matrix, offset = weight @ matrix, weight @ offset + bias
+        lengths = np.linalg.norm(matrix, axis=1)
+        matters = lengths > 1e-12 * float(lengths.max(initial=0.0))
+        sign = np.where(gate, -1.0, 1.0)[matters]
+        rows.append(sign[:, None] * matrix[matters] / lengths[matters, None])
+        sides.append(-sign * offset[matters] / lengths[matters])
+        slope = np.where(gate, 1.0, left)
+        matrix, offset = slope[:, None] * matrix, slope * offset
+    table = np.concatenate(rows)
+    table = np.concatenate([table, np.ones((len(table), 1))], axis=1)
+    cost = np.zeros(len(low) + 1)
+    cost[-1] = -1.0
+    limits = [*zip(low, high, strict=True), (0.0, None)]
+    found = linprog(cost, A_ub=table, b_ub=np.concatenate(sides), bounds=limits, method="highs")
+    return np.asarray(found.x[:-1]) if found.status == 0 else None
 
 
 def _presentable(program: Program) -> tuple[Any, Array | None]:

@@ -17,7 +17,7 @@ from lipschitz.local_form import jacobian_interval, slope_form
 from lipschitz.lower import LowerBound, verify_witness
 from lipschitz.milp_chain import Chain
 from lipschitz.milp_model import Program, gradient_program
-from lipschitz.milp_solver import integer_optimum, relaxed_optimum
+from lipschitz.milp_solver import integer_optimum, middle_of_region, relaxed_optimum
 from lipschitz.network import Network
 from lipschitz.operators import vector_norm_upper
 from lipschitz.sweeps import HardGates
@@ -97,10 +97,11 @@ class Tree:
                 continue
             if left <= 0.0:
                 return lower, math.nan
-            low, high, x = integer_optimum(self._program(node), left, self.rtol)
+            program = self._program(node)
+            low, high, solution = integer_optimum(program, left, self.rtol)
             lower, upper = float(np.fmax(lower, low)), max(upper, high)
-            if x is not None:
-                self.try_points(x)
+            if solution is not None:
+                self.try_solution(node, program, solution)
         return lower, upper
 
     def grow(self) -> None:
@@ -111,7 +112,7 @@ class Tree:
             relaxed = relaxed_optimum(program)
             self.nodes += 1
             if relaxed.solution is not None:
-                self.try_points(relaxed.solution[program.inputs])
+                self.try_solution(node, program, relaxed.solution)
             upper = min(-negative, relaxed.upper)
             children = [] if upper <= self.target else self._branch(node, program, relaxed.solution)
             if children is None:
@@ -123,6 +124,20 @@ class Tree:
                 norms = self._interval_norms(child.bounds)
                 self._push(min(upper, norms[child.index]), child)
 
+    def try_solution(self, node: Node, program: Program, solution: Array) -> None:
+        """A better witness at the point proposed, or inside the region with its gates?
+
+        An optimum lies on facets as a rule, where a witness sees one side by chance.
+        """
+        self.try_points(solution[program.inputs])
+        layered = self.chain.layered(node.bounds)
+        gates = [low >= 0.0 for low in layered.lower[1:]]
+        for variables, layer, neurons in program.gates:
+            gates[layer][neurons] = solution[variables] > 0.5
+        middle = middle_of_region(layered, gates)
+        if middle is not None:
+            self.try_points(middle)
+
     def try_points(self, x: Array) -> None:
         """A better witness at the point, or beside it if it lies on a facet?"""
         box = self.box
@@ -130,6 +145,7 @@ class Tree:
         sides = (box.upper - box.lower) * 10.0 ** self.rng.uniform(
             -10.0, -4.0, (_NEARBY, 1)
         ).reshape(-1, *(1,) * len(box.shape))
+        sides[0] = 0.0
         points = x.reshape(box.shape) + sides * self.rng.uniform(-1.0, 1.0, shape)
         inside = box.interior
         if inside is None:
