@@ -106,7 +106,7 @@ class Parametrization:
     --------
     >>> import torch
     >>> free = StackedMLP([2, 2])
-    >>> free.parameters[:] = torch.tensor([3.0, 0.0, 0.0, 4.0, 0.0, 0.0])
+    >>> free.weights[0][:] = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
     >>> Parametrization(free, Bjorck(iterations=30)).effective().weights[0].abs().round(decimals=4)
     tensor([[[1., 0.],
              [0., 1.]]])
@@ -126,7 +126,8 @@ class Parametrization:
             device=str(free.parameters.device),
         )
         self.vectors = [
-            torch.nn.functional.normalize(torch.ones_like(w[:, :, :1]), dim=1) for w in free.weights
+            torch.nn.functional.normalize(torch.ones_like(w[:, :, :1]), dim=1)
+            for w in free.stored_weights
         ]
         self._graph: list[tuple[Tensor, Tensor]] = []
 
@@ -135,7 +136,7 @@ class Parametrization:
         import torch
 
         self._graph = []
-        for layer, weight in enumerate(self.free.weights):
+        for layer, weight in enumerate(self.free.stored_weights):
             leaf = weight.detach().requires_grad_(True)
             with torch.enable_grad():
                 value = (
@@ -144,8 +145,8 @@ class Parametrization:
                     else self._normalized(leaf, layer)
                 )
             self._graph.append((leaf, value))
-            self.net.weights[layer].copy_(value.detach())
-            self.net.biases[layer].copy_(self.free.biases[layer])
+            self.net.stored_weights[layer].copy_(value.detach())
+            self.net.stored_biases[layer].copy_(self.free.stored_biases[layer])
         return self.net
 
     def pull_back(self) -> Tensor:
@@ -153,9 +154,9 @@ class Parametrization:
         import torch
 
         for layer, (leaf, value) in enumerate(self._graph):
-            (gradient,) = torch.autograd.grad(value, leaf, self.net.weight_gradients[layer])
-            self.free.weight_gradients[layer].copy_(gradient)
-            self.free.bias_gradients[layer].copy_(self.net.bias_gradients[layer])
+            (gradient,) = torch.autograd.grad(value, leaf, self.net.stored_weight_gradients[layer])
+            self.free.stored_weight_gradients[layer].copy_(gradient)
+            self.free.stored_bias_gradients[layer].copy_(self.net.stored_bias_gradients[layer])
         return self.free.gradient
 
     def _normalized(self, weight: Tensor, layer: int) -> Tensor:

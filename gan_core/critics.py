@@ -51,6 +51,15 @@ class CriticRun:
     critic : StackedMLP
         The evaluated critics, condition by condition.
     ensemble : Ensemble
+
+    Examples
+    --------
+    >>> from gan_core.data import Discrete
+    >>> from gan_core.settings import wgan_gp
+    >>> one = Discrete(points=[[0.0, 0.0]])
+    >>> run = train_critics(wgan_gp(critic_hidden=(4,)), one, one, seeds=[0], steps=1)
+    >>> run.dual_value  # the two distributions are the same
+    array([[0.]])
     """
 
     dual_value: Array

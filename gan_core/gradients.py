@@ -23,13 +23,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_core.networks import StackedMLP
-from gan_core.objectives import Objective
+from gan_core.objectives import Objective, Term
 from gan_core.penalties import GradientPenalty
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["CriticStep", "critic_gradient", "evaluate", "generator_gradient", "input_gradient"]
+
+_BLOCK = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +91,13 @@ def critic_gradient(
     >>> import torch
     >>> from gan_core.objectives import OBJECTIVES
     >>> critic = StackedMLP([1, 1])  # f(x) = w x
-    >>> critic.parameters[:] = torch.tensor([2.0, 0.0])
+    >>> critic.weights[0][:] = 2.0
     >>> step = critic_gradient(
     ...     critic, torch.ones(1, 1, 1), torch.zeros(1, 1, 1), OBJECTIVES["wgan"],
     ...     penalty=GradientPenalty(coefficient=10.0), mix=torch.full((1, 1, 1), 0.5),
     ... )
-    >>> critic.gradient  # d/dw (-w + 10 (|w| - 1)^2) at w = 2; d/db = 0
-    tensor([[19.,  0.]])
+    >>> critic.weight_gradients[0]  # d/dw (-w + 10 (|w| - 1)^2) at w = 2
+    tensor([[[19.]]])
     """
     import torch
 
@@ -114,15 +116,17 @@ def critic_gradient(
         outputs = hidden[-1][..., 0]
         f_real, f_generated = outputs[:, :batch], outputs[:, batch : 2 * batch]
         upstream = critic.scratch("upstream", members, rows, 1)
-        upstream[:, :batch, 0] = objective.real.slope(f_real).div_(batch)
-        upstream[:, batch : 2 * batch, 0] = objective.generated.slope(f_generated).div_(batch)
+        upstream[:, :batch, 0] = _slope(objective.real, f_real) / batch
+        upstream[:, batch : 2 * batch, 0] = _slope(objective.generated, f_generated) / batch
         upstream[:, 2 * batch :] = 1.0
         pulled = _backward(critic, hidden, upstream, "critic")
         value = outputs.new_zeros(members)
         norms = None
         push = None
         if penalty is not None:
-            gradient = torch.bmm(pulled[0][:, 2 * batch :], critic.weights[0].transpose(1, 2))
+            gradient = torch.bmm(
+                pulled[0][:, 2 * batch :], critic.stored_weights[0].transpose(1, 2)
+            )
             value = penalty.value(gradient, coefficient)
             norms = torch.linalg.vector_norm(gradient, dim=2)
             push = penalty.slope(gradient, coefficient)
@@ -131,11 +135,13 @@ def critic_gradient(
             if push is not None:
                 if layer > 0:
                     push = _gate(
-                        critic, torch.bmm(push, critic.weights[layer - 1]), inputs[:, 2 * batch :]
+                        critic,
+                        torch.bmm(push, critic.stored_weights[layer - 1]),
+                        inputs[:, 2 * batch :],
                     )
                 inputs[:, 2 * batch :] = push
-            _outer(inputs, pulled[layer], critic.weight_gradients[layer])
-            critic.bias_gradients[layer].copy_(
+            _outer(inputs, pulled[layer], critic.stored_weight_gradients[layer])
+            critic.stored_bias_gradients[layer].copy_(
                 pulled[layer][:, : 2 * batch].sum(dim=1, keepdim=True)
             )
         return CriticStep(
@@ -161,6 +167,16 @@ def generator_gradient(
     Returns
     -------
     Tensor, shape (members,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gan_core.objectives import OBJECTIVES
+    >>> generator, critic = StackedMLP([1, 1]), StackedMLP([1, 1])
+    >>> critic.weights[0][:] = 2.0  # f(x) = 2 x, and the loss is -f(G(z))
+    >>> loss = generator_gradient(generator, critic, torch.ones(1, 4, 1), OBJECTIVES["wgan"])
+    >>> generator.weight_gradients[0], generator.bias_gradients[0]
+    (tensor([[[-2.]]]), tensor([[[-2.]]]))
     """
     import torch
 
@@ -176,13 +192,13 @@ def generator_gradient(
         made = evaluate(generator, noise, "generator")
         hidden = evaluate(critic, made[-1], "judged")
         outputs = hidden[-1][..., 0]
-        slope = objective.generator.slope(outputs).div_(outputs.shape[1]).unsqueeze(-1)
+        slope = (_slope(objective.generator, outputs) / outputs.shape[1]).unsqueeze(-1)
         below = _backward(critic, hidden, slope, "judged")[0]
-        upstream = torch.bmm(below, critic.weights[0].transpose(1, 2))
+        upstream = torch.bmm(below, critic.stored_weights[0].transpose(1, 2))
         pulled = _backward(generator, made, upstream, "generator")
         for layer in range(generator.depth):
-            _outer(made[layer], pulled[layer], generator.weight_gradients[layer])
-            generator.bias_gradients[layer].copy_(pulled[layer].sum(dim=1, keepdim=True))
+            _outer(made[layer], pulled[layer], generator.stored_weight_gradients[layer])
+            generator.stored_bias_gradients[layer].copy_(pulled[layer].sum(dim=1, keepdim=True))
         return objective.generator_loss(outputs)
 
 
@@ -193,7 +209,7 @@ def input_gradient(critic: StackedMLP, x: Tensor) -> Tensor:
     --------
     >>> import torch
     >>> critic = StackedMLP([2, 1])
-    >>> critic.parameters[:] = torch.tensor([3.0, 4.0, 0.0])
+    >>> critic.weights[0][:] = torch.tensor([[3.0], [4.0]])
     >>> input_gradient(critic, torch.zeros(1, 1, 2))
     tensor([[[3., 4.]]])
     """
@@ -206,7 +222,7 @@ def input_gradient(critic: StackedMLP, x: Tensor) -> Tensor:
         hidden = evaluate(critic, x, "input gradient")
         ones = x.new_ones(*x.shape[:2], 1)
         pulled = _backward(critic, hidden, ones, "input gradient")
-        return torch.bmm(pulled[0], critic.weights[0].transpose(1, 2))
+        return torch.bmm(pulled[0], critic.stored_weights[0].transpose(1, 2))
 
 
 def penalty_points(
@@ -228,16 +244,18 @@ def penalty_points(
 def evaluate(net: StackedMLP, x: Tensor, tag: str) -> list[Tensor]:
     """The input and every layer's output, after its activation, in memory kept under ``tag``.
 
+    Hidden layers have their stored sizes, multiples of 16.
+
     Examples
     --------
     >>> import torch
-    >>> [tuple(v.shape) for v in evaluate(StackedMLP([2, 4, 1]), torch.zeros(1, 3, 2), "example")]
-    [(1, 3, 2), (1, 3, 4), (1, 3, 1)]
+    >>> [tuple(v.shape) for v in evaluate(StackedMLP([2, 16, 1]), torch.zeros(1, 3, 2), "example")]
+    [(1, 3, 2), (1, 3, 16), (1, 3, 1)]
     """
     import torch
 
     values = [x]
-    for layer, (weight, bias) in enumerate(zip(net.weights, net.biases, strict=True)):
+    for layer, (weight, bias) in enumerate(zip(net.stored_weights, net.stored_biases, strict=True)):
         out = net.scratch((tag, layer), x.shape[0], x.shape[1], weight.shape[2])
         if weight.shape[2] == 1:
             # A product with one column is another routine for one matrix than for several, and
@@ -263,7 +281,7 @@ def _backward(net: StackedMLP, values: list[Tensor], upstream: Tensor, tag: str)
 
     pulled = [upstream]
     for layer in range(net.depth - 1, 0, -1):
-        weight = net.weights[layer].transpose(1, 2)
+        weight = net.stored_weights[layer].transpose(1, 2)
         out = net.scratch((tag, "pulled", layer), *pulled[0].shape[:2], weight.shape[2])
         if weight.shape[1] == 1:
             torch.mul(pulled[0], weight, out=out)
@@ -271,6 +289,18 @@ def _backward(net: StackedMLP, values: list[Tensor], upstream: Tensor, tag: str)
             torch.bmm(pulled[0], weight, out=out)
         pulled.insert(0, _gate(net, out, values[layer]))
     return pulled
+
+
+def _slope(term: Term, outputs: Tensor) -> Tensor:
+    """The term's slope at outputs of shape (members, batch).
+
+    A library's last few entries may come from another routine than the first thirty-two: rows are
+    filled up, so that no entry's routine depends on how many members there are.
+    """
+    count = outputs.shape[1]
+    filled = outputs.new_zeros(len(outputs), -(-count // _BLOCK) * _BLOCK)
+    filled[:, :count] = outputs
+    return term.slope(filled)[:, :count]
 
 
 def _outer(inputs: Tensor, pulled: Tensor, out: Tensor) -> None:

@@ -196,7 +196,7 @@ def certified_transport(
     >>> from gan_core.networks import StackedMLP
     >>> from lipschitz import certify
     >>> critic = StackedMLP([1, 1], dtype="float64")
-    >>> critic.parameters[:] = torch.tensor([2.0, 0.0])
+    >>> critic.weights[0][:] = 2.0
     >>> constant = certify(critic.network()).bound
     >>> round(certified_transport(critic, 0, [[3.0]], [[0.0]], constant), 9)
     3.0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTIVATIONS", "StackedMLP"]
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "max_min")
+_LINE = 16
 INITIALIZATIONS = ("torch", "he", "orthogonal", "normal")
 
 
@@ -47,8 +48,8 @@ class StackedMLP:
     Attributes
     ----------
     parameters : Tensor, shape (members, count)
-        All parameters; ``weights[l]`` (members, in, out) and ``biases[l]`` (members, 1, out) are
-        views of it.
+        All parameters, between zeros that stay zero; ``weights[l]`` (members, in, out) and
+        ``biases[l]`` (members, 1, out) are views of it.
 
     Raises
     ------
@@ -90,12 +91,24 @@ class StackedMLP:
                 f"`sizes` must be even in the hidden layers for 'max_min', got {self.sizes}"
             )
         kind: torch.dtype = getattr(torch, choice(dtype, "dtype", ("float32", "float64")))
-        shapes = [shape for i, o in itertools.pairwise(self.sizes) for shape in ((i, o), (1, o))]
+        # Stored with hidden sizes and rows of whole cache lines: how a library rounds depends on
+        # where a matrix begins in one, which must not depend on the member. The rest stays 0.
+        pad = 1 if self.activation == "max_min" else _LINE
+        hidden = [-(-size // pad) * pad for size in self.sizes[1:-1]]
+        stored = (self.sizes[0], *hidden, self.sizes[-1])
+        shapes = [shape for i, o in itertools.pairwise(stored) for shape in ((i, o), (1, o))]
         counts = [math.prod(shape) for shape in shapes]
+        counts.append(-sum(counts) % _LINE)
         self.parameters = torch.zeros(self.members, sum(counts), dtype=kind, device=device)
         self.gradient = torch.zeros_like(self.parameters)
-        self.weights, self.biases = self._views(self.parameters, shapes, counts)
-        self.weight_gradients, self.bias_gradients = self._views(self.gradient, shapes, counts)
+        self.stored_weights, self.stored_biases = self._views(self.parameters, shapes, counts)
+        self.weights, self.biases = self._trimmed(self.stored_weights, self.stored_biases)
+        self.stored_weight_gradients, self.stored_bias_gradients = self._views(
+            self.gradient, shapes, counts
+        )
+        self.weight_gradients, self.bias_gradients = self._trimmed(
+            self.stored_weight_gradients, self.stored_bias_gradients
+        )
         self._scratch: dict[Any, Tensor] = {}
 
     def _views(
@@ -103,9 +116,23 @@ class StackedMLP:
     ) -> tuple[list[Tensor], list[Tensor]]:
         import torch
 
-        parts = torch.split(buffer, list(counts), dim=1)
+        parts = torch.split(buffer, list(counts), dim=1)[:-1]
         views = [p.view(self.members, *shape) for p, shape in zip(parts, shapes, strict=True)]
         return views[0::2], views[1::2]
+
+    def _trimmed(
+        self, weights: list[Tensor], biases: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        sizes = itertools.pairwise(self.sizes)
+        return (
+            [w[:, :i, :o] for w, (i, o) in zip(weights, sizes, strict=True)],
+            [b[:, :, :o] for b, o in zip(biases, self.sizes[1:], strict=True)],
+        )
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases of one member."""
+        return sum((i + 1) * o for i, o in itertools.pairwise(self.sizes))
 
     @property
     def depth(self) -> int:
@@ -190,10 +217,12 @@ class StackedMLP:
         return torch.cat([torch.maximum(a, b), torch.minimum(a, b)], dim=-1)
 
     def scratch(self, key: object, *shape: int) -> Tensor:
-        """A buffer that is kept from call to call."""
+        """A buffer that is kept from call to call; every member's part begins a cache line."""
         buffer = self._scratch.get(key)
         if buffer is None or buffer.shape != shape:
-            buffer = self._scratch[key] = self.parameters.new_empty(shape)
+            members, count = shape[0], math.prod(shape[1:])
+            rows = self.parameters.new_empty(members, -(-count // _LINE) * _LINE)
+            buffer = self._scratch[key] = rows[:, :count].view(shape)
         return buffer
 
     # ---- out of the stack -------------------------------------------------------------------

@@ -177,7 +177,7 @@ def _of_critic(ensemble: Ensemble, step: CriticStep) -> dict[str, Array]:
     norms = [torch.linalg.vector_norm(g, dim=(1, 2)) for g in critic.weight_gradients]
     at_bound = critic.parameters.new_full((ensemble.members,), float("nan"))
     if ensemble.clip is not None:
-        at_bound = (critic.parameters.abs() >= ensemble.clip).to(critic.parameters).mean(1)
+        at_bound = (critic.parameters.abs() >= ensemble.clip).sum(1) / critic.parameter_count
     row = {
         "dual_value": step.real.mean(1) - step.generated.mean(1),
         "critic_loss": step.loss,
