@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from lipschitz.sdp.graph_elimination import Choose, Elimination
 
 __all__ = ["Multipliers", "closed_forms", "descend", "given"]
 
-_GAPS = (0.5, 0.1, 0.02, 4e-3, 8e-4, 1.6e-4, 3.2e-5, 6.4e-6)
+_GAPS = (0.1, 0.02, 4e-3, 8e-4, 1.6e-4, 3.2e-5, 6.4e-6)
 _MEMORY = 20
+_LARGE, _ROUGH = 5e9, 0.01
+"""Operations of an evaluation from which the barriers above 0.01 run in single precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,15 +138,33 @@ def descend(
     Multipliers
         Of the smallest ``rho`` met; never worse than `start`.
     """
-    search = _Search(system, start, deadline)
     theta = np.log(np.concatenate(start.values)) if start.values else np.zeros(0)
-    for gap in _GAPS:
-        if theta.size == 0 or search.is_over:
+    if theta.size == 0:
+        return start
+    best, is_large = start, system.flops() > _LARGE
+    if is_large:
+        rough = _Search(system.single(), start, deadline)
+        for gap in (g for g in _GAPS if g > _ROUGH):
+            theta = rough.minimise(theta, gap / theta.size, 0.02 * gap)
+        exact = _evaluated(system, rough.best, rough.evaluations)
+        if exact is not None and exact.rho < best.rho:
+            best = exact
+    search = _Search(system, best, deadline)
+    for gap in (g for g in _GAPS if g <= _ROUGH or not is_large):
+        if search.is_over:
             break
         theta = search.minimise(theta, gap / theta.size, 0.02 * gap)
         if gap <= rtol:
             break
     return search.best
+
+
+def _evaluated(system: Elimination, found: Multipliers, iterations: int) -> Multipliers | None:
+    """Multipliers from single precision with the bound that they give in double precision."""
+    factors = system.factors(lambda k, _: found.values[k - 1])
+    if factors is None:
+        return None
+    return replace(found, rho=factors.rho, iterations=iterations)
 
 
 class _Search:

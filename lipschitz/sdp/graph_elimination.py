@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class Factors:
     def rho(self) -> float:
         """The bound's square: the largest eigenvalue of ``G_yy``."""
         last = len(self.multipliers) + 1
-        return float(np.linalg.eigvalsh(self.grams[last, last])[-1])
+        return float(np.linalg.eigvalsh(self.grams[last, last].astype(np.float64))[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,6 +97,10 @@ class Elimination:
     moved: tuple[NDArray[np.bool_], ...]
 
     @property
+    def _type(self) -> Any:
+        return self.grams[self.gates + 1, self.gates + 1].dtype
+
+    @property
     def gates(self) -> int:
         """How many."""
         return len(self.halves)
@@ -105,6 +109,14 @@ class Elimination:
     def sizes(self) -> tuple[int, ...]:
         """Neurons that take part, for every gate."""
         return tuple(int(mask.sum()) for mask in self.alive)
+
+    def single(self) -> Elimination:
+        """The same in single precision, for the first steps of a search on large networks."""
+        return replace(
+            self,
+            maps=tuple({s: m.astype(np.float32) for s, m in part.items()} for part in self.maps),
+            grams={key: gram.astype(np.float32) for key, gram in self.grams.items()},
+        )
 
     def factors(self, choose: Choose) -> Factors | None:
         """Eliminate gate after gate; None if a block is not positive definite."""
@@ -115,8 +127,8 @@ class Elimination:
         roots: list[Array] = []
         multipliers: list[Array] = []
         for k in range(1, self.gates + 1):
-            gram = grams.setdefault((k, k), np.zeros((self.sizes[k - 1],) * 2))
-            t = choose(k, gram)
+            gram = grams.setdefault((k, k), np.zeros((self.sizes[k - 1],) * 2, self._type))
+            t = np.asarray(choose(k, gram), dtype=gram.dtype)
             d = self.halves[k - 1] * t
             root = _cholesky(np.diag(t) - d[:, None] * gram * d)
             if root is None:
@@ -150,27 +162,26 @@ class Elimination:
         if factors is None:
             return None
         last = self.gates + 1
-        rho, value, slope = _smooth_largest(factors.grams[last, last], mu)
+        rho, value, slope = _smooth_largest(factors.grams[last, last].astype(np.float64), mu)
         if not math.isfinite(value):
             return None
+        slope = slope.astype(self._type)
         for root, multiplier in zip(factors.roots, t, strict=True):
             value -= mu * float(2.0 * np.log(np.diag(root)).sum() - np.log(multiplier).sum())
         return rho, value, self._gradient(factors, slope, mu)
 
     def _gradient(self, factors: Factors, slope: Array, mu: float) -> tuple[Array, ...]:
         """Reverse mode: ``bars[i, j]`` is the derivative in ``G_ij``, one of two for ``i > j``."""
-        from scipy.linalg import cho_solve
-
         last = self.gates + 1
         bars: Blocks = {(last, last): slope}
         gradient: list[Array] = []
         for k in range(self.gates, 0, -1):
             t, root, gram = factors.multipliers[k - 1], factors.roots[k - 1], factors.grams[k, k]
             d = self.halves[k - 1] * t
-            inverse = cho_solve((root, True), np.eye(len(t)), check_finite=False)
+            inverse = _inverse(root)
             solved = {i: e @ inverse for (i, j), e in factors.couplings.items() if j == k}
             bar = -mu * inverse
-            d_bar = np.zeros(len(t))
+            d_bar = np.zeros(len(t), self._type)
             for i in solved:
                 # Blocks that no later gate needed have no derivative.
                 images = [
@@ -187,7 +198,8 @@ class Elimination:
                     bars[i, k] = image * d
             d_bar -= 2.0 * (bar * gram) @ d
             bars[k, k] = -(d[:, None] * bar * d)
-            gradient.append(t * (np.diag(bar) + self.halves[k - 1] * d_bar) + mu)
+            total = t * (np.diag(bar) + self.halves[k - 1] * d_bar) + mu
+            gradient.append(total.astype(np.float64))
         return tuple(gradient[::-1])
 
     def flops(self) -> float:
@@ -220,6 +232,14 @@ def _cholesky(matrix: Array) -> Array | None:
         return np.asarray(np.linalg.cholesky(matrix))
     except np.linalg.LinAlgError:
         return None
+
+
+def _inverse(root: Array) -> Array:
+    """``(L L^T)^-1`` from the lower factor."""
+    from scipy.linalg import lapack
+
+    inverse, _ = (lapack.spotri if root.dtype == np.float32 else lapack.dpotri)(root, lower=1)
+    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
 
 
 def _smooth_largest(gram: Array, mu: float) -> tuple[float, float, Array]:

@@ -153,7 +153,7 @@ class _Search:
             small = []  # its own method is quick enough to begin with the whole
         if large:
             self._elementary()
-        for stage, share in ((small, 0.3), (large, 1.0)):
+        for stage, share in ((small, 0.15), (large, 1.0)):
             stage_end = time.perf_counter() + share * (self.deadline - time.perf_counter())
             costs = [self._seconds(w) for w in stage]
             for i, window in enumerate(stage):
@@ -181,7 +181,7 @@ class _Search:
     def _bound(self, window: tuple[int, int], seconds: float) -> None:
         part = piece_network(self.network, *window)
         with contextlib.suppress(NotCertified):
-            if is_chain(part):
+            if is_chain(part) and self._is_narrow(window):
                 with contextlib.suppress(NotCertified):
                     # Too large for one chain of matrices is not too large for the other way.
                     feed_forward(part, memory_limit=min(self.memory_limit, 2**31))
@@ -245,6 +245,15 @@ class _Search:
                 best[v] = min(options, key=lambda option: option[0])
         return best[last][1]
 
+    def _is_narrow(self, window: tuple[int, int]) -> bool:
+        """Whether the methods for chains are at their best: small, or deep rather than wide."""
+        gates = self._gates(window)
+        return sum(gates) <= 900 or max(gates) <= 300
+
+    def _gates(self, window: tuple[int, int]) -> list[int]:
+        nodes = self.network.nodes[window[0] : window[1]]
+        return [math.prod(n.layer.output_shape) for n in nodes if isinstance(n.layer, Activation)]
+
     def _fits(self, window: tuple[int, int]) -> bool:
         try:
             return graph_memory(piece_network(self.network, *window)) <= self.memory_limit
@@ -255,12 +264,7 @@ class _Search:
         """About how long the closed forms of a piece and their proof take."""
         shapes = self.network.shapes
         sizes = [math.prod(shapes[v]) for v in range(window[0], window[1] + 1)]
-        gates = [
-            math.prod(shapes[j + 1])
-            for j in range(*window)
-            if isinstance(self.network.nodes[j].layer, Activation)
-        ]
-        rows = sum(gates) + sizes[-1]
+        rows = sum(self._gates(window)) + sizes[-1]
         extraction = sum(sizes[i] * sizes[i + 1] for i in range(len(sizes) - 1))
         return 0.02 + 2.0 * proof_seconds(rows) + extraction / _RATE
 
