@@ -3,7 +3,8 @@
 A Lipschitz constant is at most the product of the constants of the pieces of a chain, and at least
 the slope at any point in any direction. Each piece is proved by its rule:
 
-multipliers     one Cholesky factorisation, see `lipschitz.multiplier_check`;
+multipliers     one Cholesky factorisation, see `lipschitz.multiplier_check`; for chains that are too
+                deep for it, block by block and by diagonal dominance (`lipschitz.sdp.proof`);
 layers          the norms of its layers are enclosed and composed anew (`lipschitz.product`);
 regions, sign   the enumeration is run again; it has no random or iterative part that could be
 patterns        trusted less the second time.
@@ -15,7 +16,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evidence import NotCertified
 from evidence.rounding import mul_up
@@ -25,8 +30,10 @@ from lipschitz.multiplier_check import multipliers_prove
 from lipschitz.network import Network, Node
 from lipschitz.operators import NORMS
 from lipschitz.product import product_bound
+from lipschitz.sdp import feed_forward, prove_multipliers
+from lipschitz.sdp.feedforward import is_chain
 
-__all__ = ["Verification", "check", "part"]
+__all__ = ["Verification", "check", "part", "prove_piece"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +127,7 @@ def _proves_piece(network: Network, piece: Piece, norm: float) -> bool:
     if not (0.0 <= piece.upper < math.inf):
         return False
     if piece.rule == "multipliers":
-        return norm == 2.0 and multipliers_prove(network, piece.multipliers, piece.upper)
+        return norm == 2.0 and prove_piece(network, piece.multipliers, piece.upper)
     if piece.rule == "layers":
         return product_bound(network, norm).bound.upper <= piece.upper
     if piece.rule == "regions":
@@ -130,6 +137,21 @@ def _proves_piece(network: Network, piece: Piece, norm: float) -> bool:
     from lipschitz.one_hidden import one_hidden_constant
 
     return norm == 2.0 and one_hidden_constant(network).bound.upper <= piece.upper
+
+
+def prove_piece(network: Network, multipliers: Sequence[NDArray[np.float64]], upper: float) -> bool:
+    """Whether the multipliers prove the bound, by either of the two checkers.
+
+    Examples
+    --------
+    >>> from lipschitz import from_arrays
+    >>> identity = from_arrays([[[1.0], [-1.0]], [[1.0, -1.0]]])
+    >>> prove_piece(identity, [np.array([4.0, 4.0])], 2.000001)
+    True
+    """
+    if multipliers_prove(network, multipliers, upper):
+        return True
+    return is_chain(network) and prove_multipliers(feed_forward(network), multipliers, upper)
 
 
 def part(network: Network, first: int, last: int) -> Network:

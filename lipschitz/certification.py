@@ -221,13 +221,14 @@ class _Search:
         except (NotCertified, ValueError) as refusal:
             self._note("regions", math.nan, begin, str(refusal))
             return
-        whole = Piece(
-            first=0,
-            last=len(self.folded.nodes),
-            rule="regions",
-            upper=exact.bound.upper * _AGAIN,
-        )
-        self._take("regions", (whole,), begin, f"{exact.regions} regions")
+        if exact.is_complete:
+            whole = Piece(
+                first=0,
+                last=len(self.folded.nodes),
+                rule="regions",
+                upper=exact.bound.upper * _AGAIN,
+            )
+            self._take("regions", (whole,), begin, f"{exact.regions} regions")
         self._climb("regions", exact.point, exact.direction, begin)
 
     def _sign_patterns(self) -> None:
@@ -239,15 +240,15 @@ class _Search:
         except (NotCertified, ValueError) as refusal:
             self._note("sign patterns", math.nan, begin, str(refusal))
             return
-        whole = Piece(
-            first=0,
-            last=len(self.folded.nodes),
-            rule="sign patterns",
-            upper=exact.bound.upper * _AGAIN,
-        )
-        self._take("sign patterns", (whole,), begin)
-        if exact.point is not None:
-            self._climb("sign patterns", exact.point, exact.direction, begin)
+        if exact.is_complete:
+            whole = Piece(
+                first=0,
+                last=len(self.folded.nodes),
+                rule="sign patterns",
+                upper=exact.bound.upper * _AGAIN,
+            )
+            self._take("sign patterns", (whole,), begin, f"{exact.nodes} nodes")
+        self._climb("sign patterns", exact.point, exact.direction, begin)
 
     def _take(self, method: str, pieces: tuple[Piece, ...], begin: float, note: str = "") -> None:
         upper = list(itertools.accumulate((piece.upper for piece in pieces), mul_up))[-1]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evidence import NotCertified
 from evidence.rounding import mul_up
 from lipschitz.certificate import Piece
-from lipschitz.multiplier_check import multipliers_prove
+from lipschitz.certificate_check import prove_piece
 from lipschitz.network import Network
 from lipschitz.sdp import semidefinite_bound
 from lipschitz.sdp.bound import Effort
@@ -63,7 +63,7 @@ def _proved(network: Network, multipliers: Sequence[NDArray[np.float64]], upper:
     """The smallest slightly larger bound that the checker proves."""
     for slack in _SLACKS:
         stated = upper if slack == 0.0 else mul_up(upper, 1.0 + slack)
-        if multipliers_prove(network, multipliers, stated):
+        if prove_piece(network, multipliers, stated):
             return stated
     raise NotCertified(
         f"the checker does not prove the multipliers found for {upper:.9g}", estimate=upper
