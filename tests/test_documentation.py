@@ -24,11 +24,21 @@ def refuted_claims() -> set[str]:
     """Claims that a test refutes, read from the markers without running them."""
     refuted = set()
     for path in (ROOT / "tests" / "proofs").glob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        names = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("proves"):
                 keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
                 if keywords.get("role") == "'refutes'":
-                    refuted.add(ast.literal_eval(node.args[0]))
+                    claim = node.args[0]
+                    is_named = isinstance(claim, ast.Name)
+                    refuted.add(names[claim.id] if is_named else ast.literal_eval(claim))
     return refuted
 
 
