@@ -17,7 +17,7 @@ from lipschitz.product import product_bound
 from lipschitz.sdp.graph_descent import Multipliers, closed_forms, descend, given
 from lipschitz.sdp.graph_elimination import Elimination, reduced
 from lipschitz.sdp.graph_interior import interior_point, interior_rows
-from lipschitz.sdp.graph_model import MEMORY_LIMIT, GraphModel, graph_model
+from lipschitz.sdp.graph_matrices import MEMORY_LIMIT, GraphModel, graph_model
 from lipschitz.sdp.graph_proof import prove_model
 from lipschitz.sdp.result import SemidefiniteBound
 
@@ -158,6 +158,15 @@ def prove_best(
 
     The proof of the bound ``L (1 + r)`` gets multipliers scaled to it, so that the slack ``r``
     reaches every row of the form.
+
+    Examples
+    --------
+    >>> from lipschitz.readers.read_arrays import from_arrays
+    >>> model = graph_model(from_arrays([[[3.0]], [[1.0]]]))
+    >>> system = reduced(model)
+    >>> upper, multipliers = prove_best(model, system, closed_forms(system))
+    >>> 3.0 < upper < 3.0 + 1e-9, prove_model(model, multipliers, upper)
+    (True, True)
     """
     norm = math.sqrt(max(found.rho, 0.0))
     if not 0.0 < norm < math.inf:
@@ -178,6 +187,13 @@ def lifted(system: Elimination, values: Sequence[Array], upper: float) -> tuple[
 
     A neuron that nobody reads gets a number so small that its argument costs nothing, one that
     nothing moves gets one so large that its readers do not feel it.
+
+    Examples
+    --------
+    >>> from lipschitz.readers.read_arrays import from_arrays
+    >>> system = reduced(graph_model(from_arrays([[[3.0], [1.0]], [[1.0, 0.0]]])))
+    >>> lifted(system, [np.array([0.25])], 3.0)[0] > 0.0
+    array([ True,  True])
     """
     rho, full = upper * upper, []
     for k, t in enumerate(values):

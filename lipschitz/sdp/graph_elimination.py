@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipschitz.layers.contract import Array
-from lipschitz.sdp.graph_model import GraphModel
+from lipschitz.sdp.graph_matrices import GraphModel
 
 __all__ = ["Elimination", "Factors", "reduced"]
 
@@ -274,7 +274,7 @@ def reduced(model: GraphModel) -> Elimination:
     Examples
     --------
     >>> from lipschitz.readers.read_arrays import from_arrays
-    >>> from lipschitz.sdp.graph_model import graph_model
+    >>> from lipschitz.sdp.graph_matrices import graph_model
     >>> network = from_arrays([[[3.0], [0.0]], [[1.0, 1.0]]])
     >>> system = reduced(graph_model(network))
     >>> system.alive, system.factors(lambda k, gram: 2.0 / np.diag(gram)).rho

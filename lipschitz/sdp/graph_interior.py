@@ -135,6 +135,18 @@ def interior_point(
     ----------
     Nesterov and Nemirovskii, *Interior-Point Polynomial Algorithms in Convex Programming* (1994),
     sections 2.2 and 4.2.
+
+    Examples
+    --------
+    >>> from lipschitz.readers.read_arrays import from_arrays
+    >>> from lipschitz.sdp.graph_descent import closed_forms
+    >>> from lipschitz.sdp.graph_elimination import reduced
+    >>> from lipschitz.sdp.graph_matrices import graph_model
+    >>> system = reduced(graph_model(from_arrays([[[1.0], [-1.0]], [[1.0, -1.0]]])))
+    >>> deadline = time.perf_counter() + 5.0
+    >>> found, primal = interior_point(system, closed_forms(system), deadline=deadline, rtol=1e-7)
+    >>> round(found.rho, 5), round(primal, 5)
+    (4.0, 2.0)
     """
     constraints = GraphConstraints(system, start)
     t = 2.0 * np.ldexp(np.concatenate(start.values), -2 * constraints.powers)

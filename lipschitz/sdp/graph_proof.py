@@ -38,7 +38,7 @@ from evidence.validation import positive_float
 from lipschitz.layers.balls import Ball, add, exactly, inflate, matmul, multiply, reciprocal
 from lipschitz.layers.contract import Array
 from lipschitz.network import Network
-from lipschitz.sdp.graph_model import MEMORY_LIMIT, GraphModel, graph_model
+from lipschitz.sdp.graph_matrices import MEMORY_LIMIT, GraphModel, graph_model
 
 __all__ = ["prove_graph", "prove_model"]
 

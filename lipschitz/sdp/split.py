@@ -26,7 +26,7 @@ from lipschitz.product import product_bound
 from lipschitz.sdp.bound import semidefinite_bound
 from lipschitz.sdp.feedforward import feed_forward, is_chain
 from lipschitz.sdp.graph import graph_bound, proof_seconds
-from lipschitz.sdp.graph_model import MEMORY_LIMIT, graph_memory
+from lipschitz.sdp.graph_matrices import MEMORY_LIMIT, graph_memory
 from lipschitz.sdp.split_pieces import (
     SplitPiece,
     cut_values,

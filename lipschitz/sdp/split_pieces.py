@@ -20,7 +20,7 @@ from lipschitz.layers.contract import Array
 from lipschitz.network import Network, Node
 from lipschitz.product import product_bound
 from lipschitz.sdp.feedforward import feed_forward, is_chain
-from lipschitz.sdp.graph_model import MEMORY_LIMIT
+from lipschitz.sdp.graph_matrices import MEMORY_LIMIT
 from lipschitz.sdp.graph_proof import prove_graph
 from lipschitz.sdp.proof import prove_multipliers
 

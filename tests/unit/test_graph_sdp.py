@@ -17,7 +17,7 @@ from lipschitz.readers.read_arrays import from_arrays
 from lipschitz.sdp import semidefinite_bound
 from lipschitz.sdp.graph import graph_bound
 from lipschitz.sdp.graph_elimination import reduced
-from lipschitz.sdp.graph_model import graph_memory, graph_model
+from lipschitz.sdp.graph_matrices import graph_memory, graph_model
 from lipschitz.sdp.graph_proof import prove_graph
 from tests.graph_networks import largest_slope, random_graph, with_max_pooling
 

@@ -13,7 +13,7 @@ from lipschitz.lower import lower_bound
 from lipschitz.network import Network, Node
 from lipschitz.product import product_bound
 from lipschitz.readers.read_arrays import from_arrays
-from lipschitz.sdp.graph_model import graph_memory
+from lipschitz.sdp.graph_matrices import graph_memory
 from lipschitz.sdp.split import split_bound
 from lipschitz.sdp.split_pieces import (
     SplitPiece,
