@@ -1,5 +1,6 @@
 """What theory predicts, one function for each theorem, beside what is computed without it."""
 
+from dynamics.rates.anchored import anchored_bound, fast_bound
 from dynamics.rates.conditions import (
     extragradient_condition,
     gradient_descent_condition,
@@ -14,6 +15,8 @@ from dynamics.rates.contractions import (
     optimistic_last_iterate,
     simultaneous_growth,
 )
+from dynamics.rates.dirac_table import DiracRow, dirac_gan_table
+from dynamics.rates.multiplicative_growth import divergence_growth
 from dynamics.rates.optima import (
     alternating_momentum_optimum,
     alternating_optimistic_optimum,
@@ -24,14 +27,19 @@ from dynamics.rates.results import Condition, Margin, Rate
 
 __all__ = [
     "Condition",
+    "DiracRow",
     "Margin",
     "Rate",
     "alternating_bound",
     "alternating_momentum_optimum",
     "alternating_optimistic_optimum",
+    "anchored_bound",
+    "dirac_gan_table",
+    "divergence_growth",
     "extragradient_condition",
     "extragradient_optimum",
     "extrapolation_decay",
+    "fast_bound",
     "gradient_descent_condition",
     "implicit_decay",
     "momentum_condition",
