@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evidence.validation import choice, nonnegative_int, positive_int
+from gan_core.sorting_layers import max_min_layers
 
 if TYPE_CHECKING:
     import torch
@@ -265,6 +266,8 @@ class StackedMLP:
     def network(self, member: int = 0) -> Network:
         """One member as a `lipschitz.Network`, whose constant `lipschitz.certify` encloses.
 
+        MaxMin becomes two linear maps around a ReLU (`gan_core.sorting_layers`).
+
         Examples
         --------
         >>> StackedMLP([2, 4, 1]).network().output_shape
@@ -273,23 +276,24 @@ class StackedMLP:
         from lipschitz import Network, chain
         from lipschitz.layers import Activation, Dense
 
-        if self.activation == "max_min":
-            raise ValueError(
-                "`network` has no layer for 'max_min'; orthonormal weights bound its constant by 1 "
-                "(lipschitz.constraints)"
-            )
         self._member(member)
         layers: list[tuple[str, Any]] = []
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
             w = weight[member].detach().cpu().numpy().astype(np.float64)
             b = bias[member, 0].detach().cpu().numpy().astype(np.float64)
             layers.append((f"linear {layer}", Dense(weight=w.T.copy(), bias=b)))
+            if layer == self.depth:
+                break
+            if self.activation == "max_min":
+                named = enumerate(max_min_layers(len(b)), 1)
+                layers += [(f"max_min {layer}, part {part}", piece) for part, piece in named]
+                continue
             parameter = self.slope if self.activation == "leaky_relu" else None
             activation = Activation(
                 kind=self.activation, input_shape=(len(b),), parameter=parameter
             )
             layers.append((f"{self.activation} {layer}", activation))
-        return Network(input_shape=(self.sizes[0],), nodes=chain(layers[:-1]))
+        return Network(input_shape=(self.sizes[0],), nodes=chain(layers))
 
     def _member(self, member: int) -> int:
         if nonnegative_int(member, "member") >= self.members:
