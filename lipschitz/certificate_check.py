@@ -3,8 +3,9 @@
 A Lipschitz constant is at most the product of the constants of the pieces of a chain, and at least
 the slope at any point in any direction. Each piece is proved by its rule:
 
-multipliers     one Cholesky factorisation, see `lipschitz.multiplier_check`; for chains that are too
-                deep for it, block by block and by diagonal dominance (`lipschitz.sdp.proof`);
+multipliers     one Cholesky factorisation, see `lipschitz.multiplier_check`; where the network is
+                too deep or too large for it, the finder's own proof in blocks
+                (`lipschitz.sdp.proof`, `lipschitz.sdp.graph_proof`);
 layers          the norms of its layers are enclosed and composed anew (`lipschitz.product`);
 regions, sign   the enumeration is run again; it has no random or iterative part that could be
 patterns        trusted less the second time.
@@ -32,8 +33,11 @@ from lipschitz.operators import NORMS
 from lipschitz.product import product_bound
 from lipschitz.sdp import feed_forward, prove_multipliers
 from lipschitz.sdp.feedforward import is_chain
+from lipschitz.sdp.graph_proof import prove_graph
 
 __all__ = ["Verification", "check", "part", "prove_piece"]
+
+_DENSE_ROWS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,7 @@ def _proves_piece(network: Network, piece: Piece, norm: float) -> bool:
 
 
 def prove_piece(network: Network, multipliers: Sequence[NDArray[np.float64]], upper: float) -> bool:
-    """Whether the multipliers prove the bound, by either of the two checkers.
+    """Whether the multipliers prove the bound, by any of the checkers.
 
     Examples
     --------
@@ -149,9 +153,12 @@ def prove_piece(network: Network, multipliers: Sequence[NDArray[np.float64]], up
     >>> prove_piece(identity, [np.array([4.0, 4.0])], 2.000001)
     True
     """
-    if multipliers_prove(network, multipliers, upper):
+    rows = math.prod(network.input_shape) + sum(np.size(t) for t in multipliers)
+    if rows <= _DENSE_ROWS and multipliers_prove(network, multipliers, upper):
         return True
-    return is_chain(network) and prove_multipliers(feed_forward(network), multipliers, upper)
+    if is_chain(network):
+        return prove_multipliers(feed_forward(network), multipliers, upper)
+    return prove_graph(network, multipliers, upper)
 
 
 def part(network: Network, first: int, last: int) -> Network:
