@@ -132,7 +132,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
 # ---- what is measured ---------------------------------------------------------------------------
 def _tasks(options: argparse.Namespace) -> list[Task]:
     from benchmarks import models, shapes
-    from benchmarks.networks import network_tasks
+    from benchmarks.networks import exact_tasks, network_tasks
     from benchmarks.sdp_rows import sdp_tasks
 
     repeats = 1 if options.quick else 5
@@ -169,6 +169,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
         ]
         networks = models.embedded()
         tasks += sdp_tasks(full=options.full, seed=options.seed, threads=options.threads)
+        tasks += exact_tasks(full=options.full, seed=options.seed, threads=options.threads)
     search = options.search or (10.0 if options.models and not options.quick else 0.5)
     for name, network in networks.items():
         tasks += network_tasks(

@@ -14,7 +14,7 @@ from benchmarks.comparison import LayerTask, measure_layer
 from benchmarks.harness import Case, Measurement, measure
 from benchmarks.models import named_layers
 from benchmarks.running import limited_threads
-from benchmarks.sdp_rows import SdpTask, measure_program
+from benchmarks.sdp_rows import SdpTask, measure_program, random_network
 from evidence import Enclosure
 from lipschitz.layers import Convolution, Layer
 from lipschitz.network import Network
@@ -22,7 +22,15 @@ from lipschitz.network import Network
 if TYPE_CHECKING:
     from lipschitz.certificate import Certificate
 
-__all__ = ["WHOLE", "NetworkTask", "OtherLayerTask", "Task", "measure_task", "network_tasks"]
+__all__ = [
+    "WHOLE",
+    "NetworkTask",
+    "OtherLayerTask",
+    "Task",
+    "exact_tasks",
+    "measure_task",
+    "network_tasks",
+]
 
 WHOLE = "whole network"
 
@@ -107,6 +115,27 @@ def network_tasks(
         for norm in _NORMS
     ]
     return tasks
+
+
+def exact_tasks(*, full: bool, seed: int, threads: int) -> list[Task]:
+    """Random networks whose constants can be had exactly, in l2."""
+    sizes = {
+        "random 2-64-64-1": (2, 64, 64, 1),
+        "random 64-32-1": (64, 32, 1),
+    }
+    if full:
+        sizes |= {"random 2-128-128-1": (2, 128, 128, 1), "random 784-256-1": (784, 256, 1)}
+    return [
+        NetworkTask(
+            group=name,
+            network=random_network(shape, seed),
+            norm="l2",
+            search_seconds=10.0 if full else 0.5,
+            seed=seed,
+            threads=threads,
+        )
+        for name, shape in sizes.items()
+    ]
 
 
 def measure_task(task: Task) -> list[dict[str, Any]]:
