@@ -88,6 +88,34 @@ def test_the_one_sided_penalty_is_not_refuted():
     check_cone(one_sided)
 
 
+@proves(RARELY, strength="tested", role="supports")
+def test_the_shipped_steps_follow_the_closed_form_away_from_a_perfect_generator():
+    import torch
+
+    from gan_core.gradients import critic_gradient, generator_gradient
+    from gan_core.networks import StackedMLP
+    from gan_core.objectives import OBJECTIVES
+    from gan_core.optimizers import Optimizer
+    from gan_core.penalties import one_centered
+
+    critic, generator = (StackedMLP([1, 1], dtype="float64") for _ in range(2))
+    critic.weights[0][:] = 1.0
+    real, mix = torch.zeros(1, 4, 1, dtype=torch.float64), torch.full((1, 4, 1), 0.5).double()
+    players = [Optimizer(net.parameters, kind="sgd", step_size=0.05) for net in (critic, generator)]
+    iterations = 1200
+    for _ in range(iterations):
+        fake = real + generator.biases[0]
+        critic_gradient(critic, real, fake, OBJECTIVES["wgan"], penalty=one_centered(10), mix=mix)
+        players[0].step(critic.gradient)
+        generator_gradient(generator, critic, real, OBJECTIVES["wgan"])
+        players[1].step(generator.gradient)
+    # A critic's step sets psi = (20 - theta) / 20, so that 20 - theta shrinks by 399/400; rounding
+    # errors of 20 eps per step are not amplified.
+    exact = 20 - 20 * (399 / 400) ** iterations
+    assert exact > 19
+    assert abs(float(generator.biases[0]) - exact) <= iterations * 100 * 2.0**-52
+
+
 # ---- what the loss says meanwhile ----------------------------------------------------------------
 WEIGHT, STEP = 10, Fraction(1, 20)
 
