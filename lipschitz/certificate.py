@@ -136,9 +136,10 @@ class Certificate:
     witness : Witness
         Of the lower side.
     attempts : tuple of Attempt
-        Every method tried.
+        Every method tried: a report of the run. Values that contradict the proof are refused by
+        `verify`; times and notes are beyond any check.
     layers : tuple of (str, str, Enclosure)
-        Name, kind and norm of every layer of the folded network.
+        Name, kind and norm of every layer of the folded network; `verify` encloses them anew.
 
     Examples
     --------
@@ -236,9 +237,11 @@ class Certificate:
             ...
         ValueError: `text` must be a certificate ('wasserproof certificate 1'), got format None
         """
+        if not isinstance(text, str):
+            raise TypeError(f"`text` must be a str, got {type(text).__name__}; decode it as UTF-8")
         try:
-            body = json.loads(text)
-        except json.JSONDecodeError as error:
+            body = json.loads(text, parse_constant=_refused_constant)
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"`text` must be JSON, got {text[:40]!r}... ({error})") from error
         form = body.get("format") if isinstance(body, dict) else None
         if form != _FORMAT:
@@ -253,6 +256,10 @@ class Certificate:
             return cls._of_data(body)
         except KeyError as error:
             raise ValueError(f"`text` lacks the key {error}; ask for the file again") from error
+        except (TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+            raise ValueError(
+                f"`text` describes no certificate ({error}); ask for the file again"
+            ) from error
 
     @classmethod
     def _of_data(cls, body: dict[str, Any]) -> Certificate:
@@ -269,7 +276,7 @@ class Certificate:
             witness=Witness(
                 point=read_array(witness["point"], "witness.point"),
                 direction=read_array(witness["direction"], "witness.direction"),
-                bits=witness["bits"],
+                bits=None if witness["bits"] is None else _bits(witness["bits"]),
                 lower=read_float(witness["lower"], "witness.lower"),
             ),
             attempts=tuple(
@@ -312,12 +319,29 @@ def _read_piece(data: Any) -> Piece:
     if data["rule"] not in RULES:
         raise ValueError(f"`rule` must be one of {RULES}, got {data['rule']!r}")
     return Piece(
-        first=int(data["first"]),
-        last=int(data["last"]),
+        first=_integer(data["first"], "first"),
+        last=_integer(data["last"], "last"),
         rule=data["rule"],
         upper=read_float(data["upper"], "pieces.upper"),
         multipliers=tuple(read_array(t, "multipliers") for t in data["multipliers"]),
     )
+
+
+def _refused_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _bits(data: Any) -> int:
+    bits = _integer(data, "witness.bits")
+    if not 64 <= bits <= 4096:
+        raise ValueError(f"`witness.bits` must lie between 64 and 4096, got {bits}")
+    return bits
+
+
+def _integer(data: Any, name: str) -> int:
+    if isinstance(data, bool) or not isinstance(data, int) or not 0 <= data < 2**31:
+        raise ValueError(f"`{name}` must be an integer from 0 to 2**31 - 1, got {data!r}")
+    return data
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ from lipschitz.sdp.graph_proof import prove_graph
 __all__ = ["Verification", "check", "part", "prove_piece"]
 
 _DENSE_ROWS = 5000
+_REPORTED = 1e-6  # a reported value may be this much better than the one that was proved again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,12 @@ def check(certificate: Certificate) -> Verification:
     """
     steps: list[str] = []
     try:
-        is_valid = _proves_lower(certificate, steps) & _proves_upper(certificate, steps)
-    except (NotCertified, TypeError, ValueError) as refusal:
+        is_valid = (
+            _proves_lower(certificate, steps)
+            & _proves_upper(certificate, steps)
+            & _agrees_with_reports(certificate, steps)
+        )
+    except (NotCertified, TypeError, ValueError, OverflowError) as refusal:
         return Verification(is_valid=False, steps=(*steps, f"refused: {refusal}"))
     return Verification(is_valid=is_valid, steps=tuple(steps))
 
@@ -124,6 +129,28 @@ def _proves_upper(certificate: Certificate, steps: list[str]) -> bool:
     if not product <= certificate.bound.upper:
         steps.append(f"their product {product:.17g} EXCEEDS {certificate.bound.upper:.17g}")
         return False
+    return holds
+
+
+def _agrees_with_reports(certificate: Certificate, steps: list[str]) -> bool:
+    """Whether the norms of the layers hold and no method claims what the proof excludes."""
+    network, bound = certificate.network.fold(), certificate.bound
+    stated = [(name, kind, norm) for name, kind, norm in certificate.layers]
+    proved = product_bound(network, certificate.norm).layers if stated else ()
+    holds = len(stated) in (0, len(proved))
+    for (name, kind, norm), layer in zip(stated, proved, strict=False):
+        same = (name, kind) == (layer.name, layer.kind)
+        # Enclosures of one number by one method: equal but for the order of sums.
+        near = math.isclose(norm.lower, layer.norm.lower, rel_tol=1e-9, abs_tol=1e-300)
+        near &= math.isclose(norm.upper, layer.norm.upper, rel_tol=1e-9, abs_tol=1e-300)
+        holds &= same and (near or norm == layer.norm)
+    for attempt in certificate.attempts:  # comparisons with nan are false
+        above, below = attempt.value * (1.0 + _REPORTED), attempt.value * (1.0 - _REPORTED)
+        if attempt.side == "upper":
+            holds &= not above < bound.upper  # it would be the better bound
+        else:
+            holds &= not below > bound.lower
+    steps.append(f"the reports of layers and methods {'agree' if holds else 'DISAGREE'}")
     return holds
 
 

@@ -39,7 +39,8 @@ __all__ = ["multipliers_prove", "quadratic_form"]
 
 Array = NDArray[np.float64]
 
-_LARGEST = 24_000  # rows of S: 4.6 GB
+_LARGEST = 10_000  # rows of S: 0.8 GB, and as much for each of a few copies
+_SMALLEST = 2.0**-1000
 
 
 def multipliers_prove(network: Network, multipliers: Sequence[Array], upper: float) -> bool:
@@ -81,8 +82,9 @@ def multipliers_prove(network: Network, multipliers: Sequence[Array], upper: flo
     """
     if not (upper > 0.0 and math.isfinite(upper)):
         return False
-    form = quadratic_form(network, multipliers, mul_down(upper, upper))
-    return form is not None and _is_proved_definite(*form)
+    with np.errstate(all="ignore"):  # what overflows is refused below
+        form = quadratic_form(network, multipliers, mul_down(upper, upper))
+        return form is not None and _is_proved_definite(*form)
 
 
 def quadratic_form(network: Network, multipliers: Sequence[Array], rho: float) -> Ball | None:
@@ -100,7 +102,8 @@ def quadratic_form(network: Network, multipliers: Sequence[Array], rho: float) -
     given = [np.asarray(t, dtype=np.float64).reshape(-1) for t in multipliers]
     if [len(t) for t in given] != [rows[v].stop - rows[v].start for v in arguments]:
         return None
-    if not all(np.isfinite(t).all() and (t >= 0.0).all() for t in given):
+    # Below 2**-1000 halves and products may underflow; no useful multiplier is that small.
+    if not all(np.isfinite(t).all() and ((t == 0.0) | (t >= _SMALLEST)).all() for t in given):
         return None
     size = max(part.stop for part in rows.values())
     form = np.zeros((size, size)), np.zeros((size, size))
@@ -183,7 +186,8 @@ def _is_proved_definite(center: Array, radius: Array) -> bool:
     exponents = -np.round(0.5 * np.log2(diagonal)).astype(np.int64)
     scaled = np.ldexp(np.ldexp(center, exponents[:, None]), exponents)
     error = np.ldexp(np.ldexp(radius, exponents[:, None]), exponents)
-    if not np.array_equal(np.ldexp(np.ldexp(scaled, -exponents[:, None]), -exponents), center):
-        return False  # an entry was too small for float64
+    for part, whole in ((scaled, center), (error, radius)):
+        if not np.array_equal(np.ldexp(np.ldexp(part, -exponents[:, None]), -exponents), whole):
+            return False  # an entry was too small or too large for float64
     largest = float(inflate(error.sum(axis=1), len(error) + 2).max())
     return is_positive_definite(scaled, math.nextafter(largest, math.inf))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 
@@ -238,6 +239,70 @@ def test_other_multipliers_are_refused(seed):
                     multipliers = [changed if u is t else u for u in piece.multipliers]
                     network = part(certificate.network.fold(), piece.first, piece.last)
                     assert not multipliers_prove(network, multipliers, piece.upper)
+
+
+def test_reports_that_do_not_fit_the_proof_are_refused():
+    certificate = certificate_of()
+    assert certificate.layers
+    name, kind, norm = certificate.layers[0]
+    for lie in (Enclosure(0.0, 0.0, norm.method), Enclosure(norm.lower, norm.upper * 2, "")):
+        layers = ((name, kind, lie), *certificate.layers[1:])
+        assert not dataclasses.replace(certificate, layers=layers).verify().is_valid
+    assert not dataclasses.replace(certificate, layers=certificate.layers[1:]).verify().is_valid
+    for side, value in (("upper", 0.001), ("lower", 1e6)):
+        lie = dataclasses.replace(certificate.attempts[0], side=side, value=value)
+        attempts = (lie, *certificate.attempts[1:])
+        assert not dataclasses.replace(certificate, attempts=attempts).verify().is_valid
+
+
+def rewritten(text, change):
+    """The text of a liar, who changes the body and computes the digest anew."""
+    body = json.loads(text)
+    del body["sha256"]
+    change(body)
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return json.dumps({**body, "sha256": hashlib.sha256(canonical.encode()).hexdigest()})
+
+
+def set_at(*path):
+    def change(body):
+        inner = body
+        for key in path[:-2]:
+            inner = inner[key]
+        inner[path[-2]] = path[-1]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_at("pieces", 0, "first", 0.9),
+        set_at("pieces", 0, "last", True),
+        set_at("pieces", 0, "multipliers", 3),
+        set_at("pieces", 3),
+        set_at("witness", "bits", 2**40),
+        set_at("witness", "bits", 1),
+        set_at("witness", None),
+        set_at("network", "nodes", 0, "kind", "Lambda"),
+        set_at("network", "nodes", 0, "inputs", ["a"]),
+        set_at("network", "input_shape", "x"),
+        set_at("layers", 5),
+        set_at("norm", []),
+        set_at("upper", "much"),
+    ],
+)
+def test_malformed_bodies_get_one_sentence(change):
+    with pytest.raises(ValueError, match=r"`|node"):
+        Certificate.from_json(rewritten(certificate_of().to_json(), change))
+
+
+def test_odd_texts_get_one_sentence():
+    for text in ("[" * 10**5, '{"format": NaN}', "\x00"):
+        with pytest.raises(ValueError, match="`text` must be"):
+            Certificate.from_json(text)
+    with pytest.raises(TypeError, match="`text` must be a str"):
+        Certificate.from_json(None)
 
 
 def test_pieces_that_leave_a_gap_are_refused():
