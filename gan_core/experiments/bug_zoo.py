@@ -71,9 +71,9 @@ class PenaltyBug:
         Predicted; infinite if the value grows without bound.
     signs : tuple of float
         More than one where several slopes, with this sign of their first term, attract.
-    mix : {"uniform", "normal", "one"}
-        How the interpolates are drawn: as they should, from the normal distribution, or with one
-        number for the whole batch.
+    mix : {"uniform", "normal", "one", "coordinates"}
+        How the interpolates are drawn: as they should, from the normal distribution, with one
+        number for the whole batch, or with one for every coordinate of a sample.
     swapped : bool
         The loss has the wrong sign.
     relative : float
@@ -161,6 +161,12 @@ BUGS: dict[str, PenaltyBug] = {
             mix="one",
         ),
         PenaltyBug(
+            name="one interpolation number for every coordinate",
+            fine=_CORRECT,
+            slope=lambda d, w, b: penalized_slope(d, w),
+            mix="coordinates",
+        ),
+        PenaltyBug(
             name="loss of the wrong sign",
             fine=_CORRECT,
             slope=lambda d, w, b: -penalized_slope(d, w),
@@ -200,8 +206,9 @@ class _Stacked(GradientPenalty):
 def penalty_bugs(*, seeds: int = 32, steps: int = 1000, first_seed: int = 0) -> Experiment:
     """Every popular mistake in the penalty gives the wrong number that is predicted for it.
 
-    A test of a penalty that accepts only ``d (1 + d / (2 lambda))`` therefore finds all but one of
-    them: one interpolation number for a whole batch gives the same law here.
+    A test of a penalty that accepts only ``d (1 + d / (2 lambda))`` therefore finds all but two of
+    them: one interpolation number for a whole batch, or one for every coordinate, gives the same
+    law between two points that differ in one coordinate.
 
     Parameters
     ----------
@@ -273,11 +280,15 @@ def _draw(kind: str, batch: int) -> Callable[[torch.Generator, int], Tensor]:
     import torch
 
     def draw(generator: torch.Generator, count: int) -> Tensor:
+        if kind == "coordinates":
+            return torch.rand(count, _DIMENSIONS, generator=generator)
         if kind == "normal":
-            return torch.randn(count, 1, generator=generator)
-        if kind == "one":
-            one = torch.rand(count // batch, 1, generator=generator)
-            return one.repeat_interleave(batch, dim=0)
-        return torch.rand(count, 1, generator=generator)
+            numbers = torch.randn(count, 1, generator=generator)
+        elif kind == "one":
+            numbers = torch.rand(count // batch, 1, generator=generator)
+            numbers = numbers.repeat_interleave(batch, dim=0)
+        else:
+            numbers = torch.rand(count, 1, generator=generator)
+        return numbers.expand(count, _DIMENSIONS)
 
     return draw

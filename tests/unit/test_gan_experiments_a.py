@@ -85,14 +85,18 @@ def test_each_mistake_in_the_penalty_gives_its_own_wrong_number(zoo):
     assert len(zoo.predictions) == len(BUGS)
 
 
-def test_the_law_fails_for_every_mistake_but_the_invisible_one(zoo):
+def test_the_law_fails_for_every_mistake_but_the_invisible_ones(zoo):
     law = penalized_value(DISTANCE, COEFFICIENT)
     passes = [
         name
         for name, measured in zip(BUGS, zoo.predictions, strict=True)
         if prediction(name, law, measured.measured, tolerance=1e-3 * law).is_confirmed
     ]
-    assert passes == ["none", "one interpolation number for the batch"]
+    assert passes == [
+        "none",
+        "one interpolation number for the batch",
+        "one interpolation number for every coordinate",
+    ]
 
 
 def test_a_wrong_formula_for_a_mistake_is_noticed(zoo):
@@ -113,6 +117,14 @@ def test_the_quartic_penalty_has_a_stationary_slope():
     for d, weight in ((1.0, 10.0), (2.0, 0.3), (0.1, 100.0)):
         s = BUGS["square of the squared norm less 1"].slope(d, weight, 1)
         assert 4 * weight * s * (s * s - 1) == pytest.approx(d, rel=1e-9)
+
+
+def test_a_dead_critic_has_finite_gradients_and_the_naive_norm_has_not():
+    zero = torch.zeros(1, 4, 2, requires_grad=True)
+    naive = ((zero.square().sum(2).sqrt() - 1.0) ** 2).sum()
+    (broken,) = torch.autograd.grad(naive, zero)
+    assert not bool(broken.isfinite().all())
+    assert torch.equal(one_centered(10.0).slope(zero.detach()), torch.zeros(1, 4, 2))
 
 
 # ---- the misprint -------------------------------------------------------------------------------
