@@ -40,6 +40,9 @@ class Evidence:
         For ``refutes``: the counterexample in exact numbers.
     seconds : float
         Time of the test.
+    alpha, power : float
+        Of a statistical test: the probability that it passes though the claim is false by as much
+        as its tolerance, and that it passes though it is true; 0 and 1 for all others.
 
     Examples
     --------
@@ -57,6 +60,8 @@ class Evidence:
     lemmas: tuple[str, ...] = ()
     witness: Mapping[str, str] | None = None
     seconds: float = 0.0
+    alpha: float = 0.0
+    power: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,11 @@ class Row:
         return tuple(e.witness for e in self.evidence if e.role == "refutes" and e.witness)
 
     @property
+    def alpha(self) -> float:
+        """Bound of the probability that chance decided one of its statistical tests."""
+        return sum(e.alpha for e in self.evidence if e.role != "must_fail")
+
+    @property
     def seconds(self) -> float:
         """Total time of the claim's tests."""
         return sum(e.seconds for e in self.evidence)
@@ -121,6 +131,11 @@ class Ledger:
         """How many of the claims that were run, or cannot be, have each verdict."""
         verdicts = [row.verdict for row in self.rows if row.is_settled]
         return {verdict: verdicts.count(verdict) for verdict in Verdict}
+
+    @property
+    def alpha(self) -> float:
+        """The sum over all claims: how likely it is that chance decided anything in this run."""
+        return sum(row.alpha for row in self.rows)
 
 
 def build_ledger(registry: Registry, evidence: Iterable[Evidence]) -> Ledger:

@@ -34,7 +34,7 @@ from evidence.registry import Registry, RegistryError, read_registry
 from evidence.rendering import FORMATS, render_text, write_atomically
 from evidence.verdict import NotCertified, Strength, Verdict
 
-__all__ = ["record_witness"]
+__all__ = ["record_odds", "record_witness"]
 
 _MARKS: pytest.StashKey[list[Mark]] = pytest.StashKey()
 _SESSION = "evidence-session"
@@ -91,6 +91,24 @@ def record_witness(request: pytest.FixtureRequest) -> Callable[..., None]:
     return record
 
 
+@pytest.fixture
+def record_odds(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Store the alpha and the power of a statistical test; the ledger adds the alphas up.
+
+    A test may call it several times: the alphas are added, the smallest power is kept.
+    """
+
+    def record(*, alpha: float, power: float) -> None:
+        if not (0.0 <= alpha <= 1.0 and 0.0 <= power <= 1.0):
+            raise ValueError(
+                f"`alpha` and `power` must be probabilities, got {alpha!r} and {power!r}"
+            )
+        odds = json.dumps([float(alpha), float(power)])
+        request.node.user_properties.append(("odds", odds))
+
+    return record
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     marks = pyfuncitem.stash.get(_MARKS, [])
@@ -103,6 +121,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     result = yield
     if any(mark.role == "refutes" for mark in marks) and not _witness(pyfuncitem.user_properties):
         pytest.fail("a refutation stores its witness: call record_witness(...)", pytrace=False)
+    is_statistical = any(mark.strength is Strength.STATISTICAL for mark in marks)
+    if is_statistical and _odds(pyfuncitem.user_properties) is None:
+        pytest.fail("a statistical test states its odds: call record_odds(...)", pytrace=False)
     return result
 
 
@@ -214,6 +235,7 @@ class _Session:
 
 def _evidence(entry: Mapping[str, Any], report: pytest.TestReport) -> Evidence:
     witness = _witness(report.user_properties) if entry["role"] == "refutes" else None
+    alpha, power = _odds(report.user_properties) or (0.0, 1.0)
     return Evidence(
         claim=entry["claim"],
         test=report.nodeid,
@@ -225,7 +247,16 @@ def _evidence(entry: Mapping[str, Any], report: pytest.TestReport) -> Evidence:
         lemmas=tuple(entry["lemmas"]),
         witness=witness,
         seconds=report.duration,
+        alpha=alpha,
+        power=power,
     )
+
+
+def _odds(properties: list[tuple[str, object]]) -> tuple[float, float] | None:
+    given = [json.loads(str(value)) for name, value in properties if name == "odds"]
+    if not given:
+        return None
+    return min(1.0, sum(alpha for alpha, _ in given)), min(power for _, power in given)
 
 
 def _witness(properties: list[tuple[str, object]]) -> dict[str, str] | None:

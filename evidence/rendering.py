@@ -62,10 +62,17 @@ def render_text(ledger: Ledger, width: int = 100) -> list[tuple[str, Verdict | N
         if row.verdict.is_positive and row.chain is not None and row.chain != row.strength:
             remarks.append(f"its weakest link is of strength {row.chain.label}")
         remarks += [f"witness: {_facts(witness)}" for witness in row.witnesses]
+        if row.alpha:
+            remarks.append(f"decided by chance with probability at most {row.alpha:.1e}")
         for remark in remarks:
             lines += [(text, None) for text in _wrapped(remark, width)]
     if any(row.is_sharp for row in rows):
         lines.append(("* without any one of its hypotheses the conclusion fails (tested)", None))
+    if ledger.alpha:
+        odds = (
+            f"any statistical test is wrong with probability at most {ledger.alpha:.1e}"
+        )
+        lines.append((odds, None))
     lines.append((_summary(ledger), None))
     return lines
 
@@ -213,6 +220,7 @@ def _record(row: Row) -> dict[str, Any]:
         "was_run": row.was_run,
         "is_sharp": row.is_sharp,
         "conforms": row.conforms,
+        "alpha": row.alpha,
         "title": claim.title,
         "kind": claim.kind,
         "area": claim.area,
@@ -244,6 +252,8 @@ def _evidence(e: Evidence) -> dict[str, Any]:
         "lemmas": list(e.lemmas),
         "witness": dict(e.witness) if e.witness else None,
         "seconds": round(e.seconds, 4),
+        "alpha": e.alpha,
+        "power": e.power,
     }
 
 
@@ -260,6 +270,8 @@ def _details(row: Row) -> list[str]:
         lines.append(f"- uses {used}; weakest link: {chain}")
     if claim.corrected_by:
         lines.append(f"- said correctly: `{claim.corrected_by}`")
+    if row.alpha:
+        lines.append(f"- decided by chance with probability at most {row.alpha:.1e}")
     if row.reason:
         lines.append(f"- {row.reason}")
     return lines

@@ -70,7 +70,7 @@ def test_the_shipped_interpolates_use_one_number_per_sample():
 
 
 @proves("gp-interpolation-sampling", strength="statistical", role="conforms")
-def test_the_ensemble_draws_the_numbers_for_every_sample_afresh_and_uniformly():
+def test_the_ensemble_draws_the_numbers_for_every_sample_afresh_and_uniformly(record_odds):
     from evidence.statistics import distribution_size, distribution_test
     from gan_core.data import Ring
     from gan_core.ensemble import Ensemble
@@ -86,7 +86,9 @@ def test_the_ensemble_draws_the_numbers_for_every_sample_afresh_and_uniformly():
         drawn.append(mix[0, :, 0].double().numpy().copy())
     samples = np.concatenate(drawn)
     assert len(np.unique(samples)) > 0.99 * len(samples)
-    assert not distribution_test(samples, lambda t: np.clip(t, 0, 1), delta=0.02).refuted
+    found = distribution_test(samples, lambda t: np.clip(t, 0, 1), delta=0.02)
+    assert not found.refuted
+    record_odds(alpha=found.alpha, power=found.power or 0.0)
     assert distribution_test(samples, lambda t: np.clip(t / 0.96, 0, 1), delta=0.02).refuted
 
 

@@ -266,3 +266,46 @@ def test_the_template_is_a_complete_file_of_proofs(project):
     project.write(test_it=template)
     result = project.run(passed=4)
     result.stdout.fnmatch_lines(["refuted-as-stated *template-mistake", "holds *template-theorem"])
+
+
+# ---- statistical tests ---------------------------------------------------------------------------
+STATISTICAL = """
+import pytest
+
+def check(n):
+    assert n > 1
+
+@pytest.mark.proves("a", strength="statistical", role="supports")
+def test_support(record_odds):
+    record_odds(alpha=1e-9, power=0.9)
+    record_odds(alpha=2e-9, power=0.8)
+    check(2)
+
+@pytest.mark.proves("a", role="must_fail")
+def test_twin():
+    check(0)
+"""
+
+
+def test_the_ledger_adds_the_odds_up(project):
+    project.write(test_it=STATISTICAL)
+    result = project.run(passed=2)
+    result.stdout.fnmatch_lines(["*decided by chance with probability at most 3.0e-09*"])
+    result.stdout.fnmatch_lines(["any statistical test is wrong *at most 3.0e-09"])
+    (row,) = [c for c in project.ledger()["claims"].values() if c["alpha"]]
+    (evidence,) = [e for e in row["evidence"] if e["role"] == "supports"]
+    assert evidence["alpha"] == pytest.approx(3e-9)
+    assert evidence["power"] == 0.8
+
+
+def test_a_statistical_test_without_odds_fails(project):
+    lines = STATISTICAL.replace("(record_odds)", "()").splitlines()
+    project.write(test_it="\n".join(line for line in lines if "record_odds" not in line))
+    result = project.run(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*a statistical test states its odds*"])
+
+
+def test_odds_are_probabilities(project):
+    project.write(test_it=STATISTICAL.replace("alpha=1e-9", "alpha=2.0"))
+    result = project.run(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*must be probabilities*"])
