@@ -17,8 +17,10 @@ import numpy as np
 
 from evidence import NotCertified
 from evidence.validation import positive_float
-from lipschitz.function_balls import as_ball, holds
+from lipschitz.function_balls import as_ball, ball_value, holds
+from lipschitz.function_charts import Chart, chart_of_box
 from lipschitz.function_domains import Interval
+from lipschitz.function_expressions import check_continuity
 from lipschitz.function_programs import IntervalProgram
 from lipschitz.function_secants import Secant, steepest_secant
 
@@ -26,6 +28,8 @@ __all__ = ["Divergence", "curvature_divergence", "jump_divergence", "steep_end_d
 
 MOST_STEPS = 1100
 MOST_OPERATIONS = 60
+BITS = 128
+NARROWER = (0, 4, 10, 20, 40)
 STARTS = (0, 1, 4, 16, 256, 65536)
 
 
@@ -44,6 +48,8 @@ class Divergence:
     towards : int
         1 if the secants lie to the right of it, -1 if to the left.
     is_jump : bool
+    reach : Fraction, optional
+        How far the secants go from a jump at most.
 
     Examples
     --------
@@ -61,6 +67,7 @@ class Divergence:
     start: Fraction
     towards: int
     is_jump: bool
+    reach: Fraction = Fraction(1)
 
     def secant_above(self, constant: float) -> Secant:
         """A secant whose slope is proved to exceed the given constant.
@@ -90,7 +97,7 @@ class Divergence:
     def _pairs(self) -> Iterator[list[Fraction]]:
         for j in range(MOST_STEPS):
             if self.is_jump:
-                h = Fraction(1, 2**j)
+                h = self.reach / 2**j
                 yield [self.start, self.start + self.towards * h]
             else:
                 x = self.start + self.towards * (2**j)
@@ -208,6 +215,7 @@ def steep_end_divergence(formula: Any, symbol: Any, domain: Interval) -> Diverge
                 start=Fraction(end),
                 towards=towards,
                 is_jump=True,
+                reach=_room(domain, Fraction(end), towards),
             )
     return None
 
@@ -215,8 +223,8 @@ def steep_end_divergence(formula: Any, symbol: Any, domain: Interval) -> Diverge
 def jump_divergence(formula: Any, symbol: Any, domain: Interval) -> Divergence | None:
     """Look for a jump of a function given by cases, inside the domain.
 
-    The limits from both sides are the values of the neighbouring cases, which sympy compares; that
-    they differ shows in the secants, which are proved.
+    A jump is claimed only where enclosures prove it: those of the value at a border and of the
+    values beside it have no number in common, so that secants over h have slopes above ``gap / h``.
 
     Parameters
     ----------
@@ -227,12 +235,14 @@ def jump_divergence(formula: Any, symbol: Any, domain: Interval) -> Divergence |
     Returns
     -------
     Divergence or None
-        None if the cases agree at all their borders, according to sympy.
+        None if the cases agree at all their borders: beside each of them the function is proved
+        continuous, and the values of the two cases are equal, according to sympy.
 
     Raises
     ------
     NotCertified
-        If the border of a case is not a rational number.
+        If the border of a case is not a rational number, or if neither a jump nor its absence is
+        proved at one.
 
     Examples
     --------
@@ -243,31 +253,85 @@ def jump_divergence(formula: Any, symbol: Any, domain: Interval) -> Divergence |
     >>> jump_divergence(sympy.Piecewise((x, x >= 0), (0, True)), x, Interval(-1, 1)) is None
     True
     """
-    import sympy
-
-    borders = _borders(formula, symbol)
+    borders = _borders(formula, symbol, domain)
     for k, border in enumerate(borders):
         if not domain.lower <= border <= domain.upper:
             continue
         at = _value_at(formula, symbol, border)
         for towards in (1, -1):
-            beside = k + towards
-            reach = abs(borders[beside] - border) if 0 <= beside < len(borders) else Fraction(1)
-            inside = border + towards * min(reach, Fraction(1)) / 2
-            if border == (domain.upper if towards > 0 else domain.lower):
+            reach = _room(domain, border, towards)
+            if reach == 0:
                 continue
-            limit = _branch_at(formula, symbol, inside).subs(symbol, _rational(border))
-            if sympy.simplify(limit - at) != 0:
-                side = "right" if towards > 0 else "left"
+            if 0 <= k + towards < len(borders):
+                # Halfway to the next border no condition has changed.
+                reach = min(reach, abs(borders[k + towards] - border) / 2)
+            branch = _branch_at(formula, symbol, border + towards * reach)
+            jump = _jump(branch, symbol, at, border, towards * reach)
+            if jump is not None:
                 return Divergence(
-                    reason=f"at {symbol} = {border} the value is {at}, the limit from the {side} "
-                    f"{limit}",
+                    reason=f"at {symbol} = {border} the value is {at}, {jump}",
                     formula=formula,
                     start=border,
                     towards=towards,
                     is_jump=True,
+                    reach=reach,
                 )
     return None
+
+
+def _jump(branch: Any, symbol: Any, at: Any, border: Fraction, reach: Fraction) -> str | None:
+    """What the values beside a border do if they keep away from the value there; None if not."""
+    import sympy
+
+    side = "right" if reach > 0 else "left"
+    low, high = _number_bounds(at)
+    try:
+        check_continuity(branch, _chart(symbol, border, border + reach))
+    except NotCertified:
+        for narrower in NARROWER:
+            beside = _chart(symbol, border, border + reach / 2**narrower)
+            lower, upper = _over(branch, symbol, beside)
+            if lower > high or upper < low:
+                return f"the values to the {side} stay away from it"
+        raise
+    # A continuous function has its value as its limit.
+    limit = branch.subs(symbol, _rational(border))
+    lower, upper = _number_bounds(limit)
+    if lower > high or upper < low:
+        return f"the limit from the {side} {limit}"
+    if sympy.simplify(limit - at) == 0:
+        return None
+    raise NotCertified(
+        f"`function` may jump at {symbol} = {border}: whether {limit} is {at} is not decided; "
+        "write the cases so that their values there can be compared"
+    )
+
+
+def _number_bounds(value: Any) -> tuple[Any, Any]:
+    """Bounds of a number in balls; infinite where it is none."""
+    from flint import arb, ctx
+
+    if value.free_symbols or not (value.is_real and value.is_finite):
+        return -math.inf, math.inf
+    with ctx.workprec(BITS):
+        ball = ball_value(value, {})
+        return (ball.lower(), ball.upper()) if ball.is_finite() else (arb("-inf"), arb("inf"))
+
+
+def _over(formula: Any, symbol: Any, chart: Chart) -> tuple[float, float]:
+    program = IntervalProgram([formula], [symbol])
+    values = program.over(np.array([chart.lower]), np.array([chart.upper]))[0]
+    return float(values.lower[0]), float(values.upper[0])
+
+
+def _chart(symbol: Any, *ends: Any) -> Chart:
+    return chart_of_box((symbol,), (symbol,), ((min(ends), max(ends)),))
+
+
+def _room(domain: Interval, place: Fraction, towards: int) -> Fraction:
+    """How far the domain goes from a place, at most 1."""
+    end = domain.upper if towards > 0 else domain.lower
+    return min(abs(Fraction(end) - place), Fraction(1)) if math.isfinite(end) else Fraction(1)
 
 
 def _branch_at(formula: Any, symbol: Any, place: Fraction) -> Any:
@@ -294,16 +358,18 @@ def _rational(value: Fraction) -> Any:
     return sympy.Rational(value.numerator, value.denominator)
 
 
-def _borders(formula: Any, symbol: Any) -> list[Fraction]:
+def _borders(formula: Any, symbol: Any, domain: Interval) -> list[Fraction]:
+    """Where a condition may change: the zeros of differences that are continuous on the domain."""
     import sympy
 
     borders = set()
     for case in formula.atoms(sympy.Piecewise):
         for _, condition in case.args:
             for comparison in condition.atoms(sympy.core.relational.Relational):
-                roots = sympy.solveset(
-                    comparison.lhs - comparison.rhs, symbol, domain=sympy.S.Reals
-                )
+                difference = comparison.lhs - comparison.rhs
+                if not difference.is_polynomial(symbol):
+                    check_continuity(difference, _chart(symbol, domain.lower, domain.upper))
+                roots = sympy.solveset(difference, symbol, domain=sympy.S.Reals)
                 if not isinstance(roots, sympy.FiniteSet):
                     raise NotCertified(f"`function` has the condition {comparison}, not understood")
                 borders |= set(roots)

@@ -100,7 +100,7 @@ def lipschitz_constant_of(
         Ground norm p of the inputs; gradients are measured in its dual. Domains that are not
         convex take 2 only.
     rtol : float, optional
-        Relative width asked of the bound.
+        Relative width asked of the bound; what is not reached shows in the bound.
     time_limit : float, optional
         Seconds for each search; what is proved until then is returned.
 
@@ -120,8 +120,11 @@ def lipschitz_constant_of(
     Upper side: the closed domain is covered by boxes, and on each the supremum of the squared
     dual norm of the gradient is bounded in outward-rounded interval arithmetic. Where the formula
     of the gradient has a sign or a step, all values between are allowed, so that kinks are
-    covered. Continuity is proved first; at the borders of cases sympy compares the two values.
+    covered. Continuity is proved first; at the borders of cases sympy shows that the two values
+    are equal, balls that they differ.
     Lower side: the same arithmetic at single points, and secants in balls.
+    A kink of several variables is enclosed but not converged to: its steps vary independently, so
+    that `rtol` is not reached (``Max(x, y)`` has constant 1 in l2, and gets ``[1, 1.4143]``).
     A kink at the very end of an interval counts as if the function went on beyond it: the upper
     side is then that of a slightly larger interval.
 
@@ -253,7 +256,13 @@ def _no_constant(
             found = found or curvature_divergence(formula.subs(rest), symbol, Interval())
     if found is None:
         return None
-    lower = found.secant_above(1e6).slope.lower
+    try:
+        lower = found.secant_above(1e6).slope.lower
+    except NotCertified as error:
+        raise NotCertified(
+            f"`function` seems to have no constant ({found.reason}), but no steep secant was "
+            "found; pass a domain without that place"
+        ) from error
     return FunctionConstant(
         bound=Enclosure.at_least(lower, f"no constant: {found.reason}"), divergence=found
     )

@@ -107,6 +107,50 @@ def test_a_case_that_jumps_inside_is_refused():
         )
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        10**8 * (1 - sympy.cos(x)) / x,
+        10**9 * x * sympy.exp(-1 / x),
+        10**9 * (sympy.exp(x) - 1) * sympy.sin(x) / x,
+        x**2 * sympy.sin(1 / x),
+        sympy.sin(x) / x - 1,
+    ],
+)
+@pytest.mark.parametrize("end", [1, 100])
+def test_a_singular_formula_with_a_limit_is_never_said_to_jump(beside, end):
+    # All are Lipschitz: at 0 the formula has no value, and its limit is the value of the other case
+    with pytest.raises(NotCertified, match="x is not 0"):
+        lipschitz_constant_of(sympy.Piecewise((beside, x > 0), (0, True)), Interval(-1, end))
+
+
+def test_a_pole_beside_a_value_is_a_jump_by_enclosures():
+    result = lipschitz_constant_of(sympy.Piecewise((1 / x, x > 0), (0, True)), Interval(-1, 1))
+    assert result.has_constant is False
+    assert result.divergence.reason.endswith("the values to the right stay away from it")
+    assert result.divergence.secant_above(1e12).slope.lower > 1e12
+
+
+def test_a_jump_in_the_last_place_is_a_jump_and_equal_roots_are_none():
+    almost = sympy.Piecewise((0.1 * x, x < 1), (0.3 * x - 0.2, True))
+    assert lipschitz_constant_of(almost, Interval(0, 2)).has_constant is False
+    root = sympy.Piecewise((sympy.sqrt(2) * sympy.sqrt(3), x < 0), (sympy.sqrt(6 + x), True))
+    assert lipschitz_constant_of(root, Interval(-1, 1)).has_constant is True
+
+
+def test_a_condition_that_changes_at_a_pole_is_refused():
+    # Beside 0 the condition changes although its two sides are equal at 1 only
+    step = sympy.Piecewise((1, (x - 1) / x > 0), (0, True))
+    with pytest.raises(NotCertified, match="x is not 0"):
+        lipschitz_constant_of(step, Interval(-1, 0.5))
+
+
+def test_secants_of_a_jump_stay_inside_the_domain():
+    step = lipschitz_constant_of(sympy.Piecewise((1, x > 0), (0, True)), Interval(-0.25, 0.25))
+    secant = step.divergence.secant_above(0.5)
+    assert all(abs(place) <= 0.25 for (place,) in (secant.first, secant.second))
+
+
 # ---- several variables and norms -----------------------------------------------------------------
 @pytest.mark.parametrize(("norm", "constant"), [(2, math.sqrt(41.25)), (1, 5.0), (math.inf, 9.5)])
 def test_an_affine_function_has_the_dual_norm_of_its_gradient(norm, constant):
@@ -137,6 +181,12 @@ def test_disc_and_polygon_are_covered_by_their_charts():
     )
     triangle = ConvexPolygon(((0, 0), (3, 0), (0, 4)))
     assert 8 in lipschitz_constant_of(square, triangle).bound
+
+
+def test_a_kink_of_two_variables_is_enclosed_if_not_converged_to():
+    bound = lipschitz_constant_of(sympy.Max(x, y), Box([-1.0, -1.0], [1.0, 1.0])).bound
+    assert 1.0 - 1e-6 <= bound.lower <= 1.0 <= bound.upper  # the gradients are (1, 0) and (0, 1)
+    assert bound.upper <= 1.4143
 
 
 def test_a_norm_has_constant_one_although_its_gradient_is_undefined_at_zero():
