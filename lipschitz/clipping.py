@@ -57,6 +57,13 @@ def clip_weights(weights: T, c: float) -> T:
     c : float
         Positive.
 
+    Returns
+    -------
+    array or tensor of the same kind
+        No entry is above ``c`` as a real number: where the data type has no ``c``, the interval
+        ends at the largest number below it. (Rounded to nearest, 0.1 in float32 is above 0.1, and
+        `clipping_bound` would not hold.)
+
     References
     ----------
     Arjovsky, Chintala and Bottou, *Wasserstein GAN*, ICML 2017, Algorithm 1, line 7.
@@ -65,6 +72,8 @@ def clip_weights(weights: T, c: float) -> T:
     --------
     >>> clip_weights(np.array([-3.0, 0.005, 0.2]), 0.01)
     array([-0.01 ,  0.005,  0.01 ])
+    >>> float(clip_weights(np.array([5.0], np.float32), 0.1)[0]) <= 0.1
+    True
     """
     c = positive_float(c, "c")
     values: Any = weights
@@ -73,8 +82,22 @@ def clip_weights(weights: T, c: float) -> T:
             f"`weights` must be a numpy array or a torch tensor, got {type(weights).__name__}; "
             "clip a module's parameters one by one"
         )
-    clipped: T = values.clip(-c, c)
+    end = _representable(c, values)
+    clipped: T = values.clip(-end, end)
     return clipped
+
+
+def _representable(c: float, values: Any) -> Any:
+    """The largest number at most ``c`` of the data type that clipped values have."""
+    if hasattr(values, "is_floating_point"):
+        import torch
+
+        end: Any = torch.tensor(c, dtype=torch.result_type(values, c))
+        return float(end if float(end) <= c else torch.nextafter(end, torch.zeros_like(end)))
+    kind = values.dtype.type if values.dtype.kind == "f" else np.float64
+    with np.errstate(over="ignore"):  # infinity is stepped down from
+        end = kind(c)
+    return end if float(end) <= c else np.nextafter(end, kind(0.0))
 
 
 def clipped_layer_norm(
