@@ -30,6 +30,7 @@ _PATIENCE = 6
 _GROUPS = (2, 4, 8, 16, 10**6)
 _GROUP_TRIALS = 6
 _LARGEST_STEP = 300_000
+_HUGE = float(np.finfo(np.float64).max)
 
 
 def cross_facets(
@@ -77,7 +78,7 @@ def cross_facets(
         trials = inside(trials)
         start = np.broadcast_to(direction, trials.shape)
         values, v, _ = HardGates(network, trials, free).power(norm, start, 3)
-        winner = int(np.argmax(values))
+        winner = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
         failures += 1
         if values[winner] > best * (1.0 + 1e-9):
             best, failures = float(values[winner]), 0
@@ -158,10 +159,19 @@ def _several_flips(
         rows = gradients[np.concatenate([flipped, held])]
         beyond = 1.0 + 10.0 ** rng.uniform(-3.0, 0.5)
         change = np.concatenate([-beyond * z[flipped], np.zeros(len(held))])
+        if not (np.isfinite(rows).all() and np.isfinite(change).all()):
+            continue
         step = np.linalg.lstsq(rows, change, rcond=1e-10)[0]
         if np.isfinite(step).all():
             moved.append(point + step.reshape(point.shape))
     return np.stack(moved) if moved else np.empty((0, *point.shape))
+
+
+def _relative(sizes: Array) -> Array:
+    """Sizes over the largest one: between 0 and 1, also where all vanish or some overflowed."""
+    finite = np.nan_to_num(sizes, nan=_HUGE, posinf=_HUGE)
+    largest = finite.max()
+    return np.asarray(finite / largest if largest > 0.0 else np.zeros_like(finite))
 
 
 def _single_flips(
@@ -174,7 +184,7 @@ def _single_flips(
 ) -> Array:
     """Points just beyond one kink each."""
     # Prefer large gains and near facets, more or less strictly from one batch to the next.
-    weight = ((gain / gain.max() + 1e-12) / (np.abs(z) / np.abs(z).max() + 1e-12)) ** rng.random()
+    weight = ((_relative(gain) + 1e-12) / (_relative(np.abs(z)) + 1e-12)) ** rng.random()
     count = min(_TRIALS, len(z))
     chosen = rng.choice(len(z), size=count, replace=False, p=weight / weight.sum())
     gradients = _gradients(network, point, [neurons[k] for k in chosen])
