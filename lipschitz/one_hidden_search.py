@@ -32,6 +32,8 @@ from evidence.rounding import (
     add_up,
     gamma,
     mul_up,
+    norm_upper,
+    sqrt_up,
     sub_up,
     sum_up,
 )
@@ -85,12 +87,14 @@ def longest_sum(
     start : array, shape (n,)
         Signs to begin with.
     rtol : float
-        Relative width of the square that counts as complete.
+        Relative width of the square that counts as complete; not less than what rounding leaves
+        of it.
     deadline : float
         In the time of `time.perf_counter`.
     """
     factor, total, order = _factorised(rows, weights)
     n = len(rows)
+    rtol = max(rtol, 4.0 * gamma(n + rows.shape[1]))
     best = start[order] * start[order[0]]
     best_square = _square(rows, best, order)
     # Two roundings a sign, and the growth of the sum of squares: relative errors below `loss`.
@@ -137,7 +141,8 @@ def longest_sum(
         worst_first = np.argsort(-price)
         stack.append((together[worst_first], price[worst_first]))
     open_costs = [float(costs.min()) for _, costs in stack if len(costs)]
-    upper = mul_up(best_square, 1.0 + rtol)
+    # What was cut off is below the first, the leaves are below the second.
+    upper = max(mul_up(best_square, 1.0 + rtol), _square_upper(best_square, rows))
     if open_costs:
         upper = max(upper, sub_up(total, min(open_costs) * (1.0 - 2.0 * loss)))
     signs = np.empty(n)
@@ -158,6 +163,21 @@ def _increment(sums: Array, slack: float) -> Array:
 def _square(rows: Array, signs: Array, order: NDArray[np.intp]) -> float:
     image = signs.astype(np.float64) @ rows[order]
     return float(image @ image)
+
+
+def _square_upper(square: float, rows: Array) -> float:
+    """At least ``||M^T s||^2`` for all signs of which `_square` makes this number, or less.
+
+    An entry of ``M^T s`` is off by ``gamma(n)`` of the moduli it adds, however small it comes out;
+    the squares are off by ``gamma(d)`` of their sum, and by underflow.
+    """
+    n, d = rows.shape
+    if not rows.any():
+        return 0.0
+    off = mul_up(gamma(2 * n), norm_upper(np.abs(rows).sum(axis=0)))
+    seen = sqrt_up(add_up(mul_up(square, 1.0 + 2.0 * gamma(d + 2)), TINY))
+    length = add_up(seen, off)
+    return mul_up(length, length)
 
 
 def _factorised(rows: Array, weights: Array) -> tuple[Array, float, NDArray[np.intp]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -103,6 +104,23 @@ def test_weights_of_all_signs_and_sizes_are_proved():
         assert found.is_complete
         assert found.square_upper >= squares.max() * (1 - 1e-13)
         assert np.linalg.norm(found.signs @ rows) ** 2 >= squares.max() * (1 - 2e-9)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_leaves_are_bounds_after_rounding_however_small_the_tolerance(seed):
+    rng = np.random.default_rng([57, seed])
+    rows = rng.standard_normal((int(rng.integers(2, 7)), int(rng.integers(1, 4))))
+    rows[1] = -rows[0] * (1.0 + 1e-9 * rng.standard_normal())  # sums that cancel
+    columns = [[Fraction(v) for v in column] for column in rows.T.tolist()]
+    best = max(
+        sum(sum(s * v for s, v in zip(signs, column, strict=True)) ** 2 for column in columns)
+        for signs in itertools.product((-1, 1), repeat=len(rows))
+    )
+    weights = np.einsum("ij,ij->i", rows, rows) * len(rows)
+    found = longest_sum(rows, weights, np.ones(len(rows)), rtol=1e-300, deadline=math.inf)
+    assert found.is_complete
+    assert best <= Fraction(found.square_upper)
+    assert found.square_upper <= float(best) * (1 + 1e-12)  # a few dozen roundings
 
 
 def test_a_search_out_of_time_still_bounds():
