@@ -212,11 +212,12 @@ def _gated(b: _Builder, net: Layered, k: int, g: Indices, gate: dict[int, int]) 
     """Variables ``w = slope * g``: ``left g`` where the gate is shut and ``g`` where it is open."""
     low, high, left = net.lower[k + 1], net.upper[k + 1], net.left[k]
     g_low, g_high = (np.concatenate(side)[g] for side in (b.lower, b.upper))
-    shut = high <= 0.0
+    # An argument that is 0 throughout says nothing about its slope: anything between is allowed.
+    is_open, shut = (low >= 0.0) & (high > 0.0), (low < 0.0) & (high <= 0.0)
     ends = np.stack([g_low, g_high, left * g_low, left * g_high])
     below, above = round_down(ends.min(axis=0)), round_up(ends.max(axis=0))
-    below = np.where(low >= 0.0, g_low, np.where(shut, round_down(ends[2:].min(axis=0)), below))
-    above = np.where(low >= 0.0, g_high, np.where(shut, round_up(ends[2:].max(axis=0)), above))
+    below = np.where(is_open, g_low, np.where(shut, round_down(ends[2:].min(axis=0)), below))
+    above = np.where(is_open, g_high, np.where(shut, round_up(ends[2:].max(axis=0)), above))
     if left == 0.0:
         below, above = np.where(shut, 0.0, below), np.where(shut, 0.0, above)
     w = b.variables(below, above)
@@ -230,7 +231,7 @@ def _gated(b: _Builder, net: Layered, k: int, g: Indices, gate: dict[int, int]) 
                 b.at_most([w[i], gate[i]], [-1.0, down], 0.0)
                 b.at_most([w[i], g[i], gate[i]], [1.0, -1.0, -down], -down)
                 b.at_most([w[i], g[i], gate[i]], [-1.0, 1.0, up], up)
-        else:
+        elif is_open[i] or shut[i]:
             slope = left if shut[i] else 1.0
             b.at_most([w[i], g[i]], [1.0, -slope], 0.0)
             b.at_most([w[i], g[i]], [-1.0, slope], 0.0)

@@ -15,7 +15,7 @@ from lipschitz.linear_bounds import bound_values
 from lipschitz.lower import verify_witness
 from lipschitz.milp import local_constant_milp
 from lipschitz.milp_chain import layered_chain
-from lipschitz.milp_model import gradient_program, safe_minimum
+from lipschitz.milp_model import Layered, gradient_program, safe_minimum
 from lipschitz.milp_solver import relaxed_optimum
 from lipschitz.network import Network
 from lipschitz.sweeps import HardGates
@@ -130,3 +130,40 @@ def test_what_is_no_program_is_refused() -> None:
     smooth = random_mlp(rng, (2, 3, 1), "tanh")
     with pytest.raises(NotCertified, match="not piecewise linear"):
         local_constant_milp(smooth, Box([0.0, 0.0], [1.0, 1.0]), norm=1, rng=rng)
+
+
+@pytest.mark.parametrize("left", [-0.5, 0.0, 0.25, 1.0])
+@pytest.mark.parametrize("forward", [True, False])
+def test_an_argument_that_is_zero_throughout_proves_nothing_empty(left, forward):
+    one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    flat = Layered(
+        weights=[one, 3.0 * one],
+        errors=[zero, zero],
+        biases=[np.zeros(1)],
+        bias_errors=[np.zeros(1)],
+        lower=[np.zeros(1), np.zeros(1)],
+        upper=[np.ones(1), np.zeros(1)],
+        left=[left],
+    )
+    # At the kink either slope may be the one that counts: 3 left or 3.
+    assert relaxed_optimum(gradient_program(flat, forward=forward, index=0)).upper >= 3.0
+
+
+@pytest.mark.parametrize("left", [-0.5, 0.0, 0.25])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_an_argument_of_one_sign_has_its_slope(left, side):
+    one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    low, high = (0.0, 1.0) if side > 0 else (-1.0, 0.0)
+    decided = Layered(
+        weights=[one, 3.0 * one],
+        errors=[zero, zero],
+        biases=[np.zeros(1)],
+        bias_errors=[np.zeros(1)],
+        lower=[np.array([low]), np.array([low])],
+        upper=[np.array([high]), np.array([high])],
+        left=[left],
+    )
+    slope = 3.0 if side > 0 else 3.0 * abs(left)
+    upper = relaxed_optimum(gradient_program(decided, forward=True, index=0)).upper
+    # A dozen roundings of numbers of this size.
+    assert slope <= upper <= slope + 1e-13
