@@ -237,8 +237,8 @@ class _Search:
         """Replace the piece with the largest bound by its halves; False if that is impossible."""
         negative, _, piece = self.heap[0]
         parts = None if piece is None else halves(piece, deadline=deadline)
-        if parts is None:
-            return False
+        if parts is None or (not parts and len(self.heap) == 1):
+            return False  # all of a domain cannot be empty: the bound of the piece stays
         heapq.heappop(self.heap)
         for part in parts:
             self.try_middle(part)

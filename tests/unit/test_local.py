@@ -269,3 +269,13 @@ def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -
     }
     with pytest.raises((ValueError, TypeError), match=message):
         local_bound(network, **options)  # type: ignore[arg-type]
+
+
+def test_a_domain_declared_empty_keeps_the_bound_of_the_whole(monkeypatch):
+    network = mlp(
+        [np.array([[1.0], [-1.0]]), np.array([[1.0, 2.0]])], [np.zeros(2), np.zeros(1)], "relu"
+    )
+    monkeypatch.setattr("lipschitz.local.halves", lambda piece, *, deadline: [])
+    monkeypatch.setattr("lipschitz.local._Search.try_regions", lambda self, time_limit: None)
+    found = local_bound(network, Box([-1.0], [1.0]), rtol=1e-9, rng=np.random.default_rng(0))
+    assert 2.0 <= found.bound.upper <= 3.0 * (1 + 1e-12)
