@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dynamics.algebraic_signs import SquaredSingularValues
+from dynamics.closed_disk import sides_of_integers
 from dynamics.games import Bilinear
 from dynamics.grid_margins import margin_error, smallest_margin
 from dynamics.majorants import Majorant
 from dynamics.methods.base import Method
-from dynamics.polynomials import as_fmpq, polynomial_in_square, with_numbers
-from dynamics.sides import rational_side, side_at
+from dynamics.polynomials import polynomial_in_square, with_numbers
+from dynamics.rational_columns import RationalColumn, over_one_denominator
+from dynamics.sides import side_at
 from evidence.enclosure import Enclosure
 from evidence.validation import as_float_array
 
@@ -101,8 +103,9 @@ def stability_region(
     -----
     The margins of :func:`jury_margins` are evaluated in floating point, with one bound of their
     rounding errors for the whole grid (:class:`Majorant`). Cells whose smallest margin is below it
-    are decided in rational arithmetic, or through the characteristic polynomial of ``A^T A``; they
-    are few unless the method is marginal by construction, which is seen in its coefficients.
+    are decided without rounding: all at once in integers, or, at a singular value that is no float,
+    one by one through the characteristic polynomial of ``A^T A``. They are few unless the method is
+    marginal by construction, which is seen in its coefficients.
 
     References
     ----------
@@ -181,24 +184,38 @@ def _one_square(
         return verdicts, 0
     cells = np.flatnonzero(np.broadcast_to(is_open, shape))
     columns = {name: np.broadcast_to(v, shape).ravel()[cells] for name, v in values.items()}
-    for i, cell in enumerate(cells.tolist()):
-        one = {name: column[i].item() for name, column in columns.items()}
-        verdicts.flat[cell] = _exact_cell(method, one, squares, j)
+    verdicts.flat[cells] = _exact_sides(method, columns, squares, j)
     return verdicts, len(cells)
 
 
-def _exact_cell(
+def _exact_sides(
+    method: Method, columns: Mapping[str, Array], squares: SquaredSingularValues, j: int
+) -> Any:
+    """The verdicts of one singular value on columns of parameters, without rounding."""
+    enclosure = squares.enclosures[j]
+    if enclosure.lower != enclosure.upper:
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [_exact_side(method, dict(zip(columns, r, strict=True)), squares, j) for r in rows]
+    sigma = RationalColumn.of_number(enclosure.lower)
+    exact = {name: RationalColumn.of_floats(column) for name, column in columns.items()}
+    twin = _placed(with_numbers(method, RationalColumn.of_number), exact)
+    coefficients = over_one_denominator(twin._polynomial(sigma * sigma))
+    leading = coefficients[0]
+    if np.any(leading < 0):
+        flip = np.asarray(1 - 2 * (leading < 0)).astype(object)  # Python integers do not overflow
+        coefficients = [flip * c for c in coefficients]
+    # Where the leading coefficient vanishes, an implicit equation is singular.
+    return np.where(leading == 0, RegionMap.INCONCLUSIVE, sides_of_integers(coefficients))
+
+
+def _exact_side(
     method: Method, numbers: Mapping[str, float], squares: SquaredSingularValues, j: int
 ) -> int:
-    twin = with_numbers(_placed(method, numbers), as_fmpq)
-    exact = squares.rational(j)
-    if exact is not None:
-        side = rational_side(twin._polynomial(exact))
-    else:
-        try:
-            side = side_at(polynomial_in_square(twin), squares, j)
-        except ValueError:  # the implicit equation is singular: there is no next iterate
-            side = None
+    """The same for one cell, at a singular value that no float is equal to."""
+    try:
+        side = side_at(polynomial_in_square(_placed(method, numbers)), squares, j)
+    except ValueError:  # the implicit equation is singular: there is no next iterate
+        side = None
     return RegionMap.INCONCLUSIVE if side is None else side
 
 

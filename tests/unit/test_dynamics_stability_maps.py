@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,50 @@ def test_every_cell_has_the_exact_verdict(method, rows, columns):
             except ValueError:  # an implicit equation without a solution
                 expected = RegionMap.INCONCLUSIVE
             assert found.verdicts[i, j] == expected, (a, b)
+
+
+THIRD, ULP = Fraction(1, 3), 2.0**-53
+AROUND_ONE = np.array([-1.0 - 2 * ULP, -1.0, -1.0 + ULP, 1.0 - ULP, 1.0, 1.0 + 2 * ULP])
+MARGINAL_COLUMNS = [
+    # lambda^4 + (a b s - 2) lambda^2 + 1 at momentum -1: on the circle up to a b s = 4.
+    (HeavyBall(1.0, -1.0), "momentum", [1e-200, 1e-9, 0.01, 0.1 + 0.2, 1.0, 2.0, 2.0 + 4 * ULP]),
+    (HeavyBall((THIRD, 3), -1.0), "momentum", [0.25, 2.0, 4.0, 7.3]),
+    (HeavyBall(1.0, -1.0, order=XY), "momentum", [-0.5, 1e-9, 0.3, 2.0, 4.0]),
+    (Nesterov(1.0, -1.0), "momentum", [1e-9, 0.3, 1.0, 2.0]),
+    (OGD(1.0, 1.0), "correction", [1e-9, 0.5, 1.0, 2.0]),
+    (OGD(1.0, 1.0, order=XY), "correction", [1e-9, 0.5, 1.0, 2.0, 3.0]),
+    (ProximalPoint(1.0), "step_size_y", [1.0, -1.0, -1.0 + ULP, -1.0 - 2 * ULP, -2.0, -4.0]),
+]
+
+
+@pytest.mark.parametrize("sigma", [1.0, 0.1])
+@pytest.mark.parametrize(("method", "columns", "rows"), MARGINAL_COLUMNS, ids=lambda v: str(v)[:40])
+def test_cells_on_a_boundary_and_one_rounding_beside_it_have_the_exact_verdict(
+    method, columns, rows, sigma
+):
+    game = Bilinear(sigma)
+    found = stability_region(method, {"step_size_x": rows, columns: AROUND_ONE}, sigma=sigma)
+    for i, a in enumerate(rows):
+        for j, b in enumerate(AROUND_ONE.tolist()):
+            steps = (a, b if columns == "step_size_y" else method.step_size[1])
+            others = {} if columns == "step_size_y" else {columns: b}
+            extra = {"order": method.order} if hasattr(method, "order") else {}
+            try:
+                one = stability(game, type(method)(steps, **others, **extra))
+                expected = CODES[one.verdict]
+            except ValueError:  # an implicit equation without a solution
+                expected = RegionMap.INCONCLUSIVE
+            assert found.verdicts[i, j] == expected, (a, b)
+
+
+def test_a_map_that_is_a_boundary_everywhere_is_marginal_in_every_cell():
+    both = {"step_size_x": ALPHA, "step_size_y": ALPHA}
+    found = stability_region(HeavyBall(1.0, -1.0), both)
+    assert found.decided_exactly == 40_000
+    assert found.share(RegionMap.MARGINAL) == 1.0  # alpha_x alpha_y <= 4 on the whole grid
+    wider = stability_region(HeavyBall(1.0, -1.0), {"step_size_x": ALPHA, "step_size_y": 2 * ALPHA})
+    expected = [[0 if Fraction(a) * Fraction(2 * b) <= 4 else -1 for b in ALPHA] for a in ALPHA]
+    assert wider.verdicts.tolist() == expected
 
 
 def test_a_matrix_is_as_bad_as_its_worst_singular_value():
