@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipschitz.layers.contract import Array
-from lipschitz.region_chain import KinkedChain
+from lipschitz.region_chain import Factors, KinkedChain
 
 __all__ = ["ExactChain", "ExactRegion", "exact_regions", "first_cones", "split"]
 
@@ -54,9 +54,7 @@ class ExactChain:
     @classmethod
     def of(cls, chain: KinkedChain) -> ExactChain:
         """From a chain whose weights are exact."""
-        layers = [
-            _integers(w, b) for (w, _), (b, _) in zip(chain.weights, chain.biases, strict=True)
-        ]
+        layers = [_composed(factors) for factors in chain.factors if factors is not None]
         gates = [_integers(a, b) for a, b in zip(chain.left, chain.right, strict=True)]
         return cls(
             tuple(w for (w, _), _ in layers),
@@ -81,6 +79,15 @@ class ExactChain:
         behind = self.weights[layer + 1] @ forms
         behind[:, -1] += self.biases[layer + 1] * scale
         return behind, scale * self.scales[layer + 1]
+
+
+def _composed(factors: Factors) -> tuple[list[Forms], int]:
+    """A composition of affine maps and its factor."""
+    (weight, bias), scale = _integers(*factors[0])
+    for w, b in factors[1:]:
+        (outer, shift), power = _integers(w, b)
+        weight, bias, scale = outer @ weight, outer @ bias + shift * scale, scale * power
+    return [weight, bias], scale
 
 
 def _integers(*arrays: Array) -> tuple[list[Forms], int]:

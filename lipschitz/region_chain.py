@@ -7,18 +7,23 @@ with ``phi(t) = right t`` for ``t > 0`` and ``left t`` otherwise, neuron by neur
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from evidence import NotCertified
 from lipschitz.blocks import Block, block_matrix, linear_blocks
-from lipschitz.layers import Activation, Dense, Reshape
+from lipschitz.layers import Activation, Dense, Identity, LinearLayer, Reshape
 from lipschitz.layers.balls import Ball, exactly
 from lipschitz.layers.contract import Array
 from lipschitz.network import Network
+from lipschitz.region_hyperplanes import Ties, twins
 
-__all__ = ["KinkedChain", "kinked_chain"]
+__all__ = ["Factors", "KinkedChain", "kinked_chain"]
+
+Factors = tuple[tuple[Array, Array], ...]
+"""Exact ``(W, b)``, the first to be applied first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,6 +36,13 @@ class KinkedChain:
         Shapes ``(n_i, n_{i-1})`` and ``(n_i,)``; radius 0 where the floats are exact.
     left, right : tuples of arrays, shapes (n_i,)
         Slopes of the hidden neurons below and above 0.
+    factors : tuple of (tuple of (W, b)) or None
+        Every affine map as a composition of maps whose floats are exact, if there is one: the
+        product of two matrices is rounded, these are not.
+    ties : tuple of (representative, sign)
+        For every hidden layer which neurons share a hyperplane, see `lipschitz.region_hyperplanes`.
+        The rows of the last matrix before the kinks decide: neurons whose rows and biases are
+        proportional there are proportional as functions, whatever the layers below compute.
 
     Examples
     --------
@@ -44,6 +56,8 @@ class KinkedChain:
     biases: tuple[Ball, ...]
     left: tuple[Array, ...]
     right: tuple[Array, ...]
+    factors: tuple[Factors | None, ...]
+    ties: tuple[Ties, ...]
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -52,8 +66,8 @@ class KinkedChain:
 
     @property
     def is_exact(self) -> bool:
-        """Whether all weights and biases are exactly the floats stored."""
-        return not any(np.any(radius) for _, radius in (*self.weights, *self.biases))
+        """Whether all affine maps are known exactly, by their factors."""
+        return all(factors is not None for factors in self.factors)
 
     @property
     def hidden(self) -> int:
@@ -81,14 +95,22 @@ def kinked_chain(network: Network) -> KinkedChain:
     """
     folded = network.fold()
     blocks = {block.target: block for block in linear_blocks(folded)}
+    layers = _layers(network)
     value = len(folded.nodes)
     weights: list[Ball] = []
     biases: list[Ball] = []
     slopes: list[tuple[Array, Array]] = []
+    factors: list[Factors | None] = []
+    lasts: list[tuple[Ball, Ball]] = []
     while True:
         source, matrix, constant = _affine(folded, blocks.get(value), value)
         weights.append(matrix)
         biases.append(constant)
+        found, last = next(layers)
+        if found is None and not (matrix[1].any() or constant[1].any()):
+            found = ((matrix[0], constant[0]),)
+        factors.append(found)
+        lasts.append(last or (matrix, constant))
         if source == 0:
             break
         node = folded.nodes[source - 1]
@@ -99,7 +121,34 @@ def kinked_chain(network: Network) -> KinkedChain:
         biases=tuple(biases[::-1]),
         left=tuple(left for left, _ in slopes[::-1]),
         right=tuple(right for _, right in slopes[::-1]),
+        factors=tuple(factors[::-1]),
+        ties=tuple(twins(*last) for last in lasts[:0:-1]),
     )
+
+
+def _layers(network: Network) -> Iterator[tuple[Factors | None, tuple[Ball, Ball] | None]]:
+    """Exact factors and the last matrix of every affine map, before anything is merged.
+
+    From the output to the input, along the first inputs: a chain, or `kinked_chain` refuses.
+    """
+    value = len(network.nodes)
+    while True:
+        parts: list[tuple[Ball, Ball] | None] = []
+        while value > 0 and isinstance(layer := network.nodes[value - 1].layer, LinearLayer):
+            if not isinstance(layer, Reshape | Identity):  # these keep the order of the entries
+                is_matrix = isinstance(layer, Dense) and not layer.leading
+                parts.append(_balls(layer) if is_matrix and isinstance(layer, Dense) else None)
+            value = network.nodes[value - 1].inputs[0]
+        exact = [
+            (part[0][0], part[1][0])
+            for part in parts[::-1]
+            if part is not None and not (part[0][1].any() or part[1][1].any())
+        ]
+        is_known = 0 < len(exact) == len(parts)
+        yield tuple(exact) if is_known else None, parts[0] if parts else None
+        if value == 0:
+            return
+        value = network.nodes[value - 1].inputs[0]
 
 
 def _affine(network: Network, block: Block | None, value: int) -> tuple[int, Ball, Ball]:
@@ -119,17 +168,20 @@ def _affine(network: Network, block: Block | None, value: int) -> tuple[int, Bal
     layers = [layer for layer in layers if not isinstance(layer, Reshape)]
     layer = layers[0] if len(layers) == 1 else None
     if isinstance(layer, Dense) and not layer.leading:
-        zero = np.zeros(len(layer.weight))
-        error = layer.weight_error
-        return (
-            source,
-            (layer.weight, np.zeros_like(layer.weight) if error is None else error),
-            (
-                zero if layer.bias is None else layer.bias,
-                zero if layer.bias_error is None else layer.bias_error,
-            ),
-        )
+        return source, *_balls(layer)
     return source, block_matrix(network, block, source), _constant(network, block, source)
+
+
+def _balls(layer: Dense) -> tuple[Ball, Ball]:
+    zero = np.zeros(len(layer.weight))
+    error = layer.weight_error
+    return (
+        (layer.weight, np.zeros_like(layer.weight) if error is None else error),
+        (
+            zero if layer.bias is None else layer.bias,
+            zero if layer.bias_error is None else layer.bias_error,
+        ),
+    )
 
 
 def _constant(network: Network, block: Block, source: int) -> Ball:

@@ -1,4 +1,9 @@
-"""Which first-layer neurons share a hyperplane: decided in exact arithmetic."""
+"""Which neurons of a layer share a hyperplane: decided in exact arithmetic.
+
+Neurons ``v`` and ``c v`` change their sign together, everywhere if ``c > 0`` and with opposite
+signs if ``c < 0``: ``relu(v)`` and ``relu(-v)`` are never open together, and `lipschitz.
+region_mesh` and `lipschitz.region_patterns` know one hyperplane for both.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,13 @@ from numpy.typing import NDArray
 from lipschitz.layers.balls import Ball
 from lipschitz.layers.contract import Array
 
-__all__ = ["twins"]
+__all__ = ["Ties", "twins"]
+
+Ties = tuple[NDArray[np.intp], Array]
+"""A representative and a sign for every neuron of a layer."""
 
 
-def twins(weight: Ball, bias: Ball) -> tuple[NDArray[np.intp], Array]:
+def twins(weight: Ball, bias: Ball) -> Ties:
     """For every neuron the first one whose ``(w, b)`` is a multiple of its own, and the sign.
 
     Parameters

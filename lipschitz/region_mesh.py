@@ -37,7 +37,6 @@ from lipschitz.layers.balls import Ball
 from lipschitz.layers.contract import Array
 from lipschitz.region_chain import KinkedChain
 from lipschitz.region_cuts import BOTH, NO_EDGE, divide, edge_keys, joined, made_simple
-from lipschitz.region_hyperplanes import twins
 from lipschitz.region_values import (
     EXACT,
     NEGATIVE,
@@ -85,7 +84,7 @@ class Mesh:
     def __init__(self, chain: KinkedChain, box: tuple[Array, Array] | None) -> None:
         self._chain, self._box = HomogeneousChain.of(chain), box
         self._widths = chain.widths[1:-1]
-        self._twins = twins(chain.weights[0], chain.biases[0])
+        self._ties = chain.ties
         self._polygons = chain.widths[0] == 2
         self._vertices, self.cells = _corners(box, chain.widths[0])
         self._count = len(self._vertices)
@@ -114,13 +113,18 @@ class Mesh:
             for neuron in range(width):
                 if time.perf_counter() > deadline or self.cells.shape[1] > most:
                     return False
-                here = self._codes[layer][neuron][self.cells]
-                if layer > 0 or self._twins[0][neuron] == neuron:
+                owner = int(self._ties[layer][0][neuron])
+                if owner == neuron:
+                    here = self._codes[layer][neuron][self.cells]
                     self._cut(layer, neuron, np.bitwise_or.reduce(here, axis=0))
                     here = self._codes[layer][neuron][self.cells]
+                    gates = np.bitwise_or.reduce(here, axis=0) & np.uint8(POSITIVE)
+                else:  # also where the owner's sign is undecided in the whole cell
+                    word, place = divmod(first + owner, 64)
+                    gates = (self.gates[word] >> np.uint64(place)) & np.uint64(1)
+                    gates ^= np.uint64(self._ties[layer][1][neuron] < 0.0)
                 bit = first + neuron
-                positive = np.bitwise_or.reduce(here, axis=0) & np.uint8(POSITIVE)
-                self.gates[bit // 64] |= positive.astype(np.uint64) << np.uint64(bit % 64)
+                self.gates[bit // 64] |= gates.astype(np.uint64) << np.uint64(bit % 64)
             first += width
         return True
 
@@ -132,13 +136,12 @@ class Mesh:
 
     @property
     def flips(self) -> NDArray[np.uint64]:
-        """For every neuron the bits that change with its sign; none for a neuron with a twin."""
+        """For every neuron the bits that change with its sign; none if tied to an earlier one."""
         neurons = np.arange(sum(self._widths))
         masks = np.zeros((len(neurons), len(self.gates)), np.uint64)
         bits = np.uint64(1) << (neurons % 64).astype(np.uint64)
-        owner = neurons.copy()
-        if self._widths:
-            owner[: self._widths[0]] = self._twins[0]
+        ties = zip(self.firsts, self._ties, strict=True)
+        owner = np.concatenate([neurons[:0], *(first + tied for first, (tied, _) in ties)])
         np.bitwise_or.at(masks, (owner, neurons // 64), bits)
         return masks
 
@@ -151,11 +154,11 @@ class Mesh:
 
     def _with_twins(self, layer: int, codes: Codes) -> Codes:
         """Neurons on one hyperplane have one sign, or opposite ones: exactly."""
-        if layer == 0:
-            representative, sign = self._twins
-            codes = np.take(codes, representative, axis=1)
-            swapped = _OPPOSITE[codes]
-            codes = np.where(sign > 0.0, codes, swapped)
+        representative, sign = self._ties[layer]
+        tied = np.flatnonzero(representative != np.arange(len(representative)))
+        if len(tied) and not self._chain.is_smooth(layer):
+            known = np.take(codes, representative[tied], axis=1)
+            codes[:, tied] = np.where(sign[tied] > 0.0, known, _OPPOSITE[known])
         return codes
 
     # ---- cutting --------------------------------------------------------------------------------

@@ -229,9 +229,12 @@ def _suspects(mesh: Mesh, factor: float) -> list[NDArray[np.intp]]:
             decided = np.where((codes & (POSITIVE | NEGATIVE)) != 0, size - error, np.inf)
             np.minimum(least[layer], decided.min(axis=0), out=least[layer])
     suspects = []
-    for codes, high, low in zip(mesh.codes, most, least, strict=True):
+    owns = np.asarray(mesh.flips.any(axis=1))
+    for first, codes, high, low in zip(mesh.firsts, mesh.codes, most, least, strict=True):
         is_zero = (codes == EXACT).any(axis=1)
-        suspects.append(np.flatnonzero((high > 0.0) & (is_zero | (low < factor * high))))
+        suspected = (high > 0.0) & (is_zero | (low < factor * high))
+        # Neurons tied to an earlier one flip with it.
+        suspects.append(np.flatnonzero(suspected & owns[first : first + len(codes)]))
     return suspects
 
 

@@ -28,6 +28,7 @@ from lipschitz.region_patterns import packed, possible_patterns, unpacked
 __all__ = ["RegionSearch", "steepest_direction"]
 
 _TIE = 1e-11
+_SETTLED = 1e-9
 _CLOSE_LOOKS = 64
 _CELLS_TRIED = 4
 
@@ -55,6 +56,10 @@ class RegionSearch:
         Attained at `point` along `direction`.
     regions : int
         Patterns that a cell has.
+    is_settled : bool
+        Whether no pattern is left that is steeper than `lower` by more than a relative 1e-9 for
+        sure, or that was bounded only coarsely above that: what remains between the two sides is
+        the rounding of one Jacobian and the errors of the weights.
 
     Examples
     --------
@@ -82,11 +87,17 @@ class RegionSearch:
         self._norm, self._deadline = norm, deadline
         self._patterns = possible_patterns(mesh)
         self.regions = len(self._patterns.cells)
+        self._unattained = 0.0
         self.lower = 0.0
         self.point = np.zeros(network.input_shape)
         self.direction = np.ones(network.input_shape)
         if box is not None:
             self.point = 0.5 * box.lower + 0.5 * box.upper
+
+    @property
+    def is_settled(self) -> bool:
+        """After `run`."""
+        return self._unattained <= self.lower * (1.0 + _SETTLED)
 
     def run(self) -> float:
         """An upper bound, while `lower` and its witness are improved."""
@@ -97,6 +108,7 @@ class RegionSearch:
             if found is None:
                 loose = enclose_jacobian(self._chain, pattern, mask)
                 upper = max(upper, enclose_norm(loose, self._norm).upper)
+                self._unattained = max(self._unattained, upper)
             else:
                 words.append(found)
         return max(upper, self._largest(np.concatenate(words)))
@@ -114,6 +126,7 @@ class RegionSearch:
             enough = self.lower * (1.0 + _TIE) if looks >= _CLOSE_LOOKS else self.lower
             if coarse[i] <= enough or time.perf_counter() > self._deadline:
                 upper = max(upper, float(coarse[i]))
+                self._unattained = max(self._unattained, float(coarse[i]))
                 break
             ball = enclose_jacobian(self._chain, words[i])
             proved = enclose_norm(ball, self._norm)
@@ -125,6 +138,7 @@ class RegionSearch:
                 if proved.upper > self.lower * (1.0 + _TIE) and self._is_idle(words[i], proved):
                     continue
             upper = max(upper, proved.upper)
+            self._unattained = max(self._unattained, proved.lower)
         return upper
 
     def _resolved(

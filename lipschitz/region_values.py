@@ -11,10 +11,11 @@ not change their sign on it, values ``z^`` computed at the vertices interpolate:
 ``R_z = |W| R_h + (rounding and weight errors)``, vertex by vertex. Behind the kink, with ``Z = sum
 l_i z^(v_i)``, ``|phi(z) - phi(Z)| <= max(|left|, |right|) |z - Z|``; and ``phi(Z)`` differs from
 ``sum l_i phi(z^(v_i))`` by at most ``|right - left| sum l_i n_i``, where ``n_i`` is how far
-``z^(v_i)`` lies on the wrong side of 0. It is 0 where the sign is right and at most ``|z^(v_i)|``
-where the sign was declared *undecided*. So
+``z^(v_i)`` lies on the wrong side of 0. It is 0 where the sign of the float ``z^`` is the one
+declared, and at most ``|z^(v_i)|`` where the sign was declared *undecided*, or was taken from a
+neuron on the same hyperplane and contradicts ``z^``. So
 
-    R_h = max(|left|, |right|) R_z + [undecided] |right - left| |z^| + rounding.
+    R_h = max(|left|, |right|) R_z + [not as declared] |right - left| |z^| + rounding.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ class HomogeneousChain:
             hidden = np.hstack([np.where(z > 0.0, self.right[i] * z, self.left[i] * z), last])
         return np.asarray(hidden @ self.matrices[layer][0][:, neuron])
 
+    def is_smooth(self, layer: int) -> bool:
+        """Whether no neuron of a layer has a kink."""
+        return bool(np.all(self.left[layer] == self.right[layer]))
+
     def signs(self, layer: int, values: Ball) -> Codes:
         """The code of every sign, from the values alone."""
         z, error = values
@@ -114,7 +119,8 @@ class HomogeneousChain:
         left, right = self.left[layer], self.right[layer]
         hidden = np.where(z > 0.0, right * z, left * z)
         steepest = np.maximum(np.abs(left), np.abs(right))
-        doubt = (codes == UNDECIDED) * (np.abs(right - left) * np.abs(z))
+        declared = np.where(z > 0.0, POSITIVE, NEGATIVE)
+        doubt = (codes != declared) * (np.abs(right - left) * np.abs(z))
         # `right` is 1 and products with 0, 1 and -1 are exact.
         rounds = (z < 0.0) & (left != 0.0) & (np.abs(left) != 1.0)
         doubt = doubt + rounds * (np.abs(hidden) * UNIT_ROUNDOFF + SMALLEST)

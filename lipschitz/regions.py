@@ -51,7 +51,12 @@ class ExactConstant:
     regions : int
         Activation patterns found, each with at least one cell; when time was up, cells so far.
     is_complete : bool
-        Whether the enumeration ended; if not, ``bound`` comes from other methods.
+        True says that all regions were listed and the steepest one was found in the domain: the two
+        sides of ``bound`` differ by the rounding of one Jacobian and by the errors of the weights
+        only (relative 1e-9 at most if there are none). False says that time was up, and ``bound``
+        comes from other methods, or that a pattern steeper than the lower side could neither be
+        found nor excluded, which happens for rounded weights in special position; ``bound`` holds
+        all the same.
     seconds : float
 
     Examples
@@ -90,8 +95,9 @@ def exact_by_regions(
     domain : Box or (lower, upper), optional
         With width in every axis; without it the whole space, including infinity.
     time_limit : float
-        Seconds. When they are over, the bound is the product bound above and a directional
-        derivative from a short search below, ``is_complete`` is False, and nothing is raised.
+        Seconds. When they are over during the listing, the bound is the product bound above and a
+        directional derivative from a short search below, ``is_complete`` is False, and nothing is
+        raised.
     most_cells : int
         Cells of the mesh (about 100 bytes each) after which the same happens.
 
@@ -99,7 +105,9 @@ def exact_by_regions(
     -------
     ExactConstant
         ``bound.rtol`` is about 1e-12 for two hidden layers and grows with depth (3e-11 for twenty);
-        with rounded weights (`LinearLayer.weight_error`) it is as wide as these make it.
+        with rounded weights (`LinearLayer.weight_error`) it is as wide as these make it. Matrices
+        one after the other are multiplied exactly where that matters: give the network, not
+        ``network.fold()``, whose products are rounded.
 
     Raises
     ------
@@ -110,7 +118,9 @@ def exact_by_regions(
 
     Notes
     -----
-    The constant is that of real arithmetic with the network's float weights. In two dimensions the
+    The constant is that of real arithmetic with the network's float weights. Neurons of one layer
+    with proportional rows and biases (``relu(v)`` next to ``relu(-v)``, as in MaxMin layers) change
+    their signs on one hyperplane, and together. In two dimensions the
     cells are polygons, about one for each region; in three they are tetrahedra, over a hundred
     times as many as regions.
 
@@ -144,8 +154,7 @@ def exact_by_regions(
     corners = None if box is None else (box.lower.ravel(), box.upper.ravel())
     with np.errstate(over="ignore", invalid="ignore"):
         mesh = Mesh(chain, corners)
-        is_complete = mesh.refine(deadline=deadline, most=most)
-        if not is_complete:
+        if not mesh.refine(deadline=deadline, most=most):
             return _unfinished(network, p, box, mesh.cells.shape[1], start)
         search = RegionSearch(network, chain, mesh, p, box, deadline)
         upper = search.run()
@@ -155,7 +164,7 @@ def exact_by_regions(
         point=search.point,
         direction=search.direction,
         regions=search.regions,
-        is_complete=True,
+        is_complete=search.is_settled,
         seconds=time.perf_counter() - start,
     )
 
