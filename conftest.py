@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Before torch loads: two threads are many times slower than one on networks of this size.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 

@@ -1,5 +1,6 @@
 """Small GANs, many seeds at once: what theory predicts beside what training measures."""
 
+from gan_core.chunks import in_chunks
 from gan_core.constraints import Bjorck, Clipping, SpectralNormalization
 from gan_core.critics import CriticRun, train_critics
 from gan_core.data import (
@@ -13,7 +14,9 @@ from gan_core.data import (
     Translated,
 )
 from gan_core.ensemble import Ensemble
+from gan_core.experiment_plots import plot_comparison, plot_experiment, plot_loss_curves
 from gan_core.gradients import critic_gradient, generator_gradient, input_gradient
+from gan_core.images import Images, digits, fashion_mnist
 from gan_core.measures import (
     Coverage,
     certified_transport,
@@ -25,19 +28,12 @@ from gan_core.measures import (
 from gan_core.networks import StackedMLP
 from gan_core.objectives import OBJECTIVES, Objective, objective
 from gan_core.penalties import GradientPenalty, one_centered, r1, r2
+from gan_core.plots import plot_curves, plot_layer_gradients, plot_samples, plot_value_surface
 from gan_core.settings import Settings, wgan, wgan_gp
-from gan_core.theory import (
-    clipping_ceiling,
-    penalized_objective,
-    penalized_slope,
-    penalized_value,
-    unpenalized_distance,
-    wrong_sign_slope,
-)
+from gan_core.theory import clipping_ceiling, penalized_value
 from gan_core.training import TrainingRun, train
 
 __all__ = [
-    "OBJECTIVES",
     "Bjorck",
     "Clipping",
     "Coverage",
@@ -48,6 +44,8 @@ __all__ = [
     "Gaussian",
     "GradientPenalty",
     "Grid",
+    "Images",
+    "OBJECTIVES",
     "Objective",
     "ParallelLines",
     "Ring",
@@ -60,23 +58,29 @@ __all__ = [
     "certified_transport",
     "clipping_ceiling",
     "critic_gradient",
+    "digits",
+    "fashion_mnist",
     "generator_gradient",
+    "in_chunks",
     "input_gradient",
     "jensen_shannon_estimate",
     "mode_coverage",
     "objective",
     "one_centered",
-    "penalized_objective",
-    "penalized_slope",
     "penalized_value",
+    "plot_comparison",
+    "plot_curves",
+    "plot_experiment",
+    "plot_layer_gradients",
+    "plot_loss_curves",
+    "plot_samples",
+    "plot_value_surface",
     "r1",
     "r2",
     "sample_transport",
     "train",
     "train_critics",
-    "unpenalized_distance",
     "value_surface",
     "wgan",
     "wgan_gp",
-    "wrong_sign_slope",
 ]

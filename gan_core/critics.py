@@ -15,7 +15,7 @@ from gan_core.ensemble import Ensemble
 from gan_core.objectives import OBJECTIVES
 from gan_core.settings import Settings
 from gan_core.streams import generator_of
-from gan_core.theory import unpenalized_distance
+from lipschitz.gradient_penalty import debiased_distance
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ class CriticRun:
     history : array, shape (records, conditions, seeds)
         Dual value of the batch, every ``record`` steps.
     distance : array or None, shape (conditions, seeds)
-        The dual value with the bias of the gradient penalty removed (`unpenalized_distance`); None
+        The dual value with the bias of the gradient penalty removed (`debiased_distance`); None
         without a penalty centred at 1. An estimate of W1, no bound.
     critic : StackedMLP
         The evaluated critics, condition by condition.
@@ -155,7 +155,7 @@ def _distances(ensemble: Ensemble, values: Array) -> Array | None:
     if not (coefficients > 0.0).all():
         return None
     pairs = zip(values.flat, coefficients.flat, strict=True)
-    return np.array([unpenalized_distance(max(v, 0.0), c) for v, c in pairs]).reshape(values.shape)
+    return np.array([debiased_distance(max(v, 0.0), c) for v, c in pairs]).reshape(values.shape)
 
 
 def _outputs(

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from evidence.validation import positive_float
+from evidence.validation import nonnegative_float, positive_float
 
 __all__ = [
     "PenalizedCritic",
@@ -86,7 +86,7 @@ def penalized_critic(distance: float, weight: float) -> PenalizedCritic:
     >>> penalized_critic(1.0, 0.1).value
     6.0
     """
-    d, lam = positive_float(distance, "distance"), positive_float(weight, "weight")
+    d, lam = nonnegative_float(distance, "distance"), positive_float(weight, "weight")
     slope = gradient_penalty_slope(d, lam)
     return PenalizedCritic(slope=slope, value=d * slope, objective=d + d * d / (4.0 * lam))
 
@@ -101,7 +101,7 @@ def gradient_penalty_slope(distance: float, weight: float) -> float:
     >>> gradient_penalty_slope(1.0, 10.0), gradient_penalty_slope(20.0, 10.0)
     (1.05, 2.0)
     """
-    return 1.0 + positive_float(distance, "distance") / (2.0 * positive_float(weight, "weight"))
+    return 1.0 + nonnegative_float(distance, "distance") / (2.0 * positive_float(weight, "weight"))
 
 
 def misprinted_penalty_slope(distance: float, weight: float) -> float:
@@ -117,7 +117,7 @@ def misprinted_penalty_slope(distance: float, weight: float) -> float:
     >>> misprinted_penalty_slope(1.0, 10.0)
     0.95
     """
-    return 1.0 - positive_float(distance, "distance") / (2.0 * positive_float(weight, "weight"))
+    return 1.0 - nonnegative_float(distance, "distance") / (2.0 * positive_float(weight, "weight"))
 
 
 def debiased_distance(value: float, weight: float) -> float:
@@ -128,7 +128,7 @@ def debiased_distance(value: float, weight: float) -> float:
     Parameters
     ----------
     value : float
-        ``E D(x) - E D(y)``, without the penalty; positive.
+        ``E D(x) - E D(y)``, without the penalty; at least 0.
     weight : float
         lambda.
 
@@ -137,6 +137,6 @@ def debiased_distance(value: float, weight: float) -> float:
     >>> debiased_distance(1.05, 10.0), debiased_distance(6.0, 0.1)
     (1.0, 1.0)
     """
-    v, lam = positive_float(value, "value"), positive_float(weight, "weight")
+    v, lam = nonnegative_float(value, "value"), positive_float(weight, "weight")
     # lambda (sqrt(1 + 2 v / lambda) - 1), without the cancellation for small v / lambda.
     return 2.0 * v / (1.0 + math.sqrt(1.0 + 2.0 * v / lam))

@@ -38,7 +38,7 @@ from gan_core.objectives import objective
 from gan_core.optimizers import Optimizer
 from gan_core.penalties import GradientPenalty
 from gan_core.streams import Stream, generator_of
-from gan_core.theory import penalized_slope
+from lipschitz.gradient_penalty import gradient_penalty_slope
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +114,7 @@ BUGS: dict[str, PenaltyBug] = {
         PenaltyBug(
             name="none",
             fine=_CORRECT,
-            slope=lambda d, w, b: penalized_slope(d, w),
+            slope=lambda d, w, b: gradient_penalty_slope(d, w),
         ),
         PenaltyBug(
             name="norm over the whole batch",
@@ -157,19 +157,19 @@ BUGS: dict[str, PenaltyBug] = {
         PenaltyBug(
             name="one interpolation number for the batch",
             fine=_CORRECT,
-            slope=lambda d, w, b: penalized_slope(d, w),
+            slope=lambda d, w, b: gradient_penalty_slope(d, w),
             mix="one",
         ),
         PenaltyBug(
             name="one interpolation number for every coordinate",
             fine=_CORRECT,
-            slope=lambda d, w, b: penalized_slope(d, w),
+            slope=lambda d, w, b: gradient_penalty_slope(d, w),
             mix="coordinates",
         ),
         PenaltyBug(
             name="loss of the wrong sign",
             fine=_CORRECT,
-            slope=lambda d, w, b: -penalized_slope(d, w),
+            slope=lambda d, w, b: -gradient_penalty_slope(d, w),
             swapped=True,
         ),
         PenaltyBug(

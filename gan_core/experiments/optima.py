@@ -92,5 +92,6 @@ def discriminator_optima(*, seeds: int = 32, steps: int = 600, first_seed: int =
 
 def _normal(grid: Array, mean: float) -> Array:
     """A unit normal on the grid, in sum 1."""
-    density = np.exp(-0.5 * (grid - mean) ** 2) / math.sqrt(2.0 * math.pi)
-    return density / density.sum()
+    density: Array = np.exp(-0.5 * (grid - mean) ** 2) / math.sqrt(2.0 * math.pi)
+    density /= density.sum()
+    return density

@@ -15,7 +15,7 @@ from gan_core.experiments.result import Experiment, prediction
 from gan_core.gradients import input_gradient
 from gan_core.penalties import one_centered
 from gan_core.settings import wgan_gp
-from gan_core.theory import penalized_slope
+from lipschitz.gradient_penalty import gradient_penalty_slope
 
 if TYPE_CHECKING:
     from gan_core.networks import StackedMLP
@@ -77,7 +77,7 @@ def gradients_along_rays(*, seeds: int = 32, steps: int = 800, first_seed: int =
         aligned = cosines.min(axis=1) if len(ends) == 1 else cosines.mean(axis=1)
         for row, weight in enumerate(weights):
             rows = slice(row * seeds, (row + 1) * seeds)
-            slope = penalized_slope(1.0, weight)
+            slope = gradient_penalty_slope(1.0, weight)
             predictions += [
                 prediction(
                     f"gradient norm, {name}, lambda = {weight:g}",

@@ -14,7 +14,7 @@ from gan_core.experiments.result import Experiment, prediction
 from gan_core.gradients import input_gradient
 from gan_core.penalties import GradientPenalty
 from gan_core.settings import wgan_gp
-from gan_core.theory import wrong_sign_slope
+from lipschitz.gradient_penalty import misprinted_penalty_slope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ def misprinted_sign(*, seeds: int = 32, steps: int = 600, first_seed: int = 0) -
     import torch
 
     begin = time.process_time()
-    threshold = wrong_sign_slope(_DISTANCE, _WEIGHT)
+    threshold = misprinted_penalty_slope(_DISTANCE, _WEIGHT)
     chosen = range(first_seed, first_seed + seeds)
     real, generated = (Discrete(points=[[x, 0.0]]) for x in (_DISTANCE, 0.0))
     correct = wgan_gp(

@@ -180,10 +180,10 @@ def test_with_the_right_sign_they_do_not():
 
 @proves("misprinted-penalty-is-bistable", strength="tested", role="conforms")
 def test_the_shipped_threshold_is_this():
-    from gan_core.theory import wrong_sign_slope
+    from lipschitz.gradient_penalty import misprinted_penalty_slope
 
-    assert wrong_sign_slope(1.0, 10.0) == 0.95
-    assert wrong_sign_slope(1.0, 1.0) == 0.5
+    assert misprinted_penalty_slope(1.0, 10.0) == 0.95
+    assert misprinted_penalty_slope(1.0, 1.0) == 0.5
 
 
 @proves("misprinted-penalty-is-bistable", strength="certificate", role="supports")

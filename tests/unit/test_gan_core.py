@@ -26,12 +26,14 @@ from gan_core import (  # noqa: E402
     SwissRoll,
     critic_gradient,
     generator_gradient,
+    in_chunks,
     input_gradient,
     mode_coverage,
     one_centered,
     r1,
     r2,
     train,
+    train_critics,
     wgan,
     wgan_gp,
 )
@@ -453,3 +455,21 @@ def test_training_stops_at_nan_with_a_diagnosis():
     run = train(settings, Ring(), seeds=[0, 1], iterations=20, every=5)
     assert "lower `step_size`" in run.diagnosis
     assert run.iterations[-1] < 20
+
+
+def dual_values(seeds):
+    settings = wgan_gp(critic_hidden=(8,), step_size=1e-2)
+    here, there = Discrete(points=[[0.0, 0.0]]), Discrete(points=[[1.0, 0.0]])
+    return train_critics(settings, there, here, seeds=seeds, steps=20).dual_value
+
+
+def test_chunks_give_the_bits_of_one_run(tmp_path):
+    whole = dual_values(tuple(range(7)))
+    path = tmp_path / "chunks"
+    for _ in range(2):  # the second time from the file
+        found = in_chunks(dual_values, range(7), chunk=4, checkpoint=path)
+        np.testing.assert_array_equal(found, whole)
+    np.testing.assert_array_equal(in_chunks(dual_values, range(7), chunk=3), whole)
+    np.testing.assert_array_equal(in_chunks(dual_values, range(7), chunk=1), whole)
+    with pytest.raises(ValueError, match="at least one seed"):
+        in_chunks(dual_values, [])
