@@ -27,9 +27,9 @@ def max_min_layers(size: int) -> tuple[Dense, Activation, Dense]:
 
     Notes
     -----
-    The function is exact, but neither the product of the three layers' norms nor an enumeration of
-    regions, which has to reckon with ``relu(x)`` and ``relu(-x)`` both open, shows that its
-    constant is 1. Bound networks of orthonormal weights by `lipschitz.orthogonality_bound` of each.
+    The function is exact, but the product of the three layers' norms is more than its constant, 1.
+    Planar critics get their constant from `lipschitz.exact_by_regions`; networks of orthonormal
+    weights are bounded by `lipschitz.orthogonality_bound` of each.
 
     Raises
     ------

@@ -217,7 +217,7 @@ class _Search:
 
         begin = time.process_time()
         try:
-            exact = exact_by_regions(self.folded, norm=self.norm, time_limit=self.left)
+            exact = exact_by_regions(self.network, norm=self.norm, time_limit=self.left)
         except (NotCertified, ValueError) as refusal:
             self._note("regions", math.nan, begin, str(refusal))
             return

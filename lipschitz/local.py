@@ -235,6 +235,8 @@ class _Search:
 
     def cut_worst(self, deadline: float) -> bool:
         """Replace the piece with the largest bound by its halves; False if that is impossible."""
+        if not self.heap:
+            return False  # not even the domain as a whole could be bounded: the cap stays
         negative, _, piece = self.heap[0]
         parts = None if piece is None else halves(piece, deadline=deadline)
         if parts is None or (not parts and len(self.heap) == 1):

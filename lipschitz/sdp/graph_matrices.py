@@ -144,7 +144,8 @@ def graph_memory(network: Network) -> int:
 def _is_free(network: Network, gate: int) -> bool:
     """Whether one slope is zero, so that the gate's form has no square of its argument."""
     layer = network.nodes[gate - 1].layer
-    return isinstance(layer, Activation) and layer.slope_lower * layer.slope_upper == 0.0
+    # Not their product, which may underflow.
+    return isinstance(layer, Activation) and 0.0 in (layer.slope_lower, layer.slope_upper)
 
 
 def _gates(network: Network) -> list[int]:

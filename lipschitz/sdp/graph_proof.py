@@ -42,6 +42,9 @@ from lipschitz.sdp.graph_matrices import MEMORY_LIMIT, GraphModel, graph_model
 
 __all__ = ["prove_graph", "prove_model"]
 
+_LEAST = 2.0**-1000
+"""Of squared constants: the reciprocal of less may overflow."""
+
 
 def prove_graph(
     network: Network,
@@ -111,18 +114,18 @@ def prove_model(model: GraphModel, multipliers: Sequence[Array], upper: float) -
         return False
     if not all(np.isfinite(values).all() and (values >= 0.0).all() for values in t):
         return False
-    if not rho > 0.0:
+    if not rho > _LEAST:
         return False
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused
         center, radius = _matrix(model, t, rho)
-    return _is_definite(center, radius)
+        return _is_definite(center, radius)
 
 
 def _matrix(model: GraphModel, t: Sequence[Array], rho: float) -> Ball:
     """Lower triangle of ``[[Q, C^T], [C, I]]``, without the rows of ``x`` if they cancel."""
     gates = len(t)
     is_free = all(
-        a * b == 0.0
+        a == 0.0 or b == 0.0
         for (a, b), maps in zip(model.slopes, model.maps[:-1], strict=True)
         if 0 in maps
     )
@@ -170,7 +173,8 @@ def _matrix(model: GraphModel, t: Sequence[Array], rho: float) -> Ball:
 def _is_definite(center: Array, radius: Array) -> bool:
     """Prove that every symmetric matrix whose lower triangle lies in the ball is definite.
 
-    Rows and columns are scaled by powers of two, which is exact but for underflow (`TINY`).
+    Rows and columns are scaled by powers of two, both at once: that is exact but for underflow of
+    the result, at most ``2^-1074`` an entry (`TINY`).
     """
     diagonal = np.diagonal(center)
     if not (np.isfinite(center).all() and np.isfinite(radius).all() and (diagonal > 0.0).all()):
@@ -179,8 +183,8 @@ def _is_definite(center: Array, radius: Array) -> bool:
     n = len(center)
     center, radius = np.tril(center), np.tril(radius)
     for array in (center, radius):
-        np.ldexp(array, scale[:, None], out=array)
-        np.ldexp(array, scale[None, :], out=array)
+        for row, exponent in zip(array, scale, strict=True):
+            np.ldexp(row, exponent + scale, out=row)
     center += np.tril(center, -1).T
     sums = radius.sum(axis=0) + radius.sum(axis=1)  # the diagonal twice: still a bound
     del radius

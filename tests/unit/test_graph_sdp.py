@@ -17,8 +17,8 @@ from lipschitz.readers.read_arrays import from_arrays
 from lipschitz.sdp import semidefinite_bound
 from lipschitz.sdp.graph import graph_bound
 from lipschitz.sdp.graph_elimination import reduced
-from lipschitz.sdp.graph_matrices import graph_memory, graph_model
-from lipschitz.sdp.graph_proof import prove_graph
+from lipschitz.sdp.graph_matrices import GraphModel, graph_memory, graph_model
+from lipschitz.sdp.graph_proof import _is_definite, prove_graph, prove_model
 from tests.graph_networks import largest_slope, random_graph, with_max_pooling
 
 
@@ -208,3 +208,28 @@ def test_errors_of_folded_weights_cost_what_they_may_change() -> None:
     assert prove_graph(with_error(0.0), found.multipliers, found.bound.upper)
     assert not prove_graph(with_error(1e-3), found.multipliers, found.bound.upper)
     assert graph_bound(with_error(1e-3)).bound.upper >= 2.001
+
+
+def test_slopes_whose_product_underflows_still_have_a_square() -> None:
+    # Slopes between -1e-200 and 1e-200 of 1e200 x: the constant is 1.
+    exactly_one, zero = np.array([[1.0]]), np.array([[0.0]])
+    maps = ({0: (np.array([[1e200]]), zero)}, {1: (exactly_one, zero)})
+    model = GraphModel(sizes=(1, 1), slopes=((-1e-200, 1e-200),), maps=maps)
+    assert not prove_model(model, [np.array([2.0])], 0.5)
+
+
+@pytest.mark.parametrize("upper", [1e-160, 1e-300, 5e-324])
+def test_a_bound_whose_square_underflows_is_not_proved(upper: float) -> None:
+    network = from_arrays([[[1e-200]], [[1e-200]]])
+    assert not prove_graph(network, [np.array([2.0])], upper)
+    assert prove_graph(network, [np.array([2.0])], 1e-140)
+
+
+def test_rows_of_sizes_from_1e_minus_300_to_1e300_are_scaled_to_one() -> None:
+    diagonal = np.array([2.0**-1000, 1.0, 2.0**1000])
+    off = 0.5 * np.sqrt(np.outer(diagonal, diagonal))  # eigenvalues 1/2 and 2 once scaled
+    matrix = np.where(np.eye(3) > 0, diagonal, off)
+    zero = np.zeros((3, 3))
+    assert _is_definite(matrix, zero)
+    assert not _is_definite(matrix, 1.1 * off)
+    assert not _is_definite(np.where(np.eye(3) > 0, diagonal, -1.01 * off), zero)

@@ -280,3 +280,13 @@ def test_a_domain_declared_empty_keeps_the_bound_of_the_whole(monkeypatch):
     found = local_bound(network, box, rtol=1e-9, rng=np.random.default_rng(0))
     assert not whole.finished
     assert found.bound.upper == whole.bound.upper < math.inf
+
+
+def test_a_domain_whose_values_overflow_keeps_the_product_of_norms():
+    network = mlp(
+        [np.full((2, 1), 1e200), np.full((1, 2), 1e200), np.array([[1e-300]])],
+        [np.full(2, 1e150), np.full(1, 0.0), np.zeros(1)],
+        "relu",
+    )
+    found = local_bound(network, Box([-1e100], [1e100]), rng=np.random.default_rng(0), time_limit=1)
+    assert 0.0 <= found.bound.lower <= found.bound.upper
