@@ -170,5 +170,6 @@ def _influence(form: SlopeForm) -> Array:
     for part in reversed(form.layers):
         before = slice(0, part.start)
         owed[:, before] += owed[:, part] @ sizes[part, n : n + part.start]
-    influence: Array = np.linalg.norm(moved, axis=1) * np.linalg.norm(owed, axis=0)
-    return influence
+    with np.errstate(all="ignore"):  # an order to try them in, no bound
+        influence: Array = np.linalg.norm(moved, axis=1) * np.linalg.norm(owed, axis=0)
+    return np.asarray(np.nan_to_num(influence, nan=0.0))

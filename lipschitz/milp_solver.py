@@ -98,21 +98,24 @@ def middle_of_region(layered: Layered, gates: list[NDArray[np.bool_]]) -> Array 
     matrix, offset = np.eye(len(low)), np.zeros(len(low))
     rows, sides = [], []
     layers = zip(layered.weights, layered.biases, gates, layered.left, strict=False)
-    for weight, bias, gate, left in layers:
-        matrix, offset = weight @ matrix, weight @ offset + bias
-        lengths = np.linalg.norm(matrix, axis=1)
-        matters = lengths > 1e-12 * float(lengths.max(initial=0.0))
-        sign = np.where(gate, -1.0, 1.0)[matters]
-        rows.append(sign[:, None] * matrix[matters] / lengths[matters, None])
-        sides.append(-sign * offset[matters] / lengths[matters])
-        slope = np.where(gate, 1.0, left)
-        matrix, offset = slope[:, None] * matrix, slope * offset
-    table = np.concatenate(rows)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is given up below
+        for weight, bias, gate, left in layers:
+            matrix, offset = weight @ matrix, weight @ offset + bias
+            lengths = np.linalg.norm(matrix, axis=1)
+            matters = lengths > 1e-12 * float(lengths.max(initial=0.0))
+            sign = np.where(gate, -1.0, 1.0)[matters]
+            rows.append(sign[:, None] * matrix[matters] / lengths[matters, None])
+            sides.append(-sign * offset[matters] / lengths[matters])
+            slope = np.where(gate, 1.0, left)
+            matrix, offset = slope[:, None] * matrix, slope * offset
+    table, right = np.concatenate(rows), np.concatenate(sides)
+    if not (np.isfinite(table).all() and np.isfinite(right).all()):
+        return None
     table = np.concatenate([table, np.ones((len(table), 1))], axis=1)
     cost = np.zeros(len(low) + 1)
     cost[-1] = -1.0
     limits = [*zip(low, high, strict=True), (0.0, None)]
-    found = linprog(cost, A_ub=table, b_ub=np.concatenate(sides), bounds=limits, method="highs")
+    found = linprog(cost, A_ub=table, b_ub=right, bounds=limits, method="highs")
     return np.asarray(found.x[:-1]) if found.status == 0 else None
 
 

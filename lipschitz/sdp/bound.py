@@ -108,7 +108,9 @@ def semidefinite_bound(
             f"`network` must be a Network or a FeedForward, got {type(network).__name__}; "
             "read it with `from_torch`, `from_onnx`, `from_mat` or `from_arrays`"
         )
-    return _Run(net, started=time.monotonic()).bound(effort, limit, tolerance)
+    # Optimisers may overflow on extreme weights: what comes out is proved, or thrown away.
+    with np.errstate(all="ignore"):
+        return _Run(net, started=time.monotonic()).bound(effort, limit, tolerance)
 
 
 @dataclass(slots=True)

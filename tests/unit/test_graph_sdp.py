@@ -227,7 +227,7 @@ def test_a_bound_whose_square_underflows_is_not_proved(upper: float) -> None:
 
 def test_rows_of_sizes_from_1e_minus_300_to_1e300_are_scaled_to_one() -> None:
     diagonal = np.array([2.0**-1000, 1.0, 2.0**1000])
-    off = 0.5 * np.sqrt(np.outer(diagonal, diagonal))  # eigenvalues 1/2 and 2 once scaled
+    off = 0.5 * np.outer(np.sqrt(diagonal), np.sqrt(diagonal))  # eigenvalues 1/2 and 2 once scaled
     matrix = np.where(np.eye(3) > 0, diagonal, off)
     zero = np.zeros((3, 3))
     assert _is_definite(matrix, zero)

@@ -16,7 +16,7 @@ from lipschitz.lower import verify_witness
 from lipschitz.milp import local_constant_milp
 from lipschitz.milp_chain import layered_chain
 from lipschitz.milp_model import Layered, gradient_program, safe_minimum
-from lipschitz.milp_solver import relaxed_optimum
+from lipschitz.milp_solver import middle_of_region, relaxed_optimum
 from lipschitz.network import Network
 from lipschitz.sweeps import HardGates
 from tests.exact_networks import mlp, norm_power, slopes_on_the_line
@@ -167,3 +167,18 @@ def test_an_argument_of_one_sign_has_its_slope(left, side):
     upper = relaxed_optimum(gradient_program(decided, forward=True, index=0)).upper
     # A dozen roundings of numbers of this size.
     assert slope <= upper <= slope + 1e-13
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308])
+def test_a_region_whose_norms_overflow_has_no_middle_and_warns_nobody(size):
+    rows = np.full((2, 2), size)
+    chain = Layered(
+        weights=[rows, rows, np.ones((1, 2))],
+        errors=[0.0 * rows, 0.0 * rows, np.zeros((1, 2))],
+        biases=[np.ones(2), np.ones(2)],
+        bias_errors=[np.zeros(2), np.zeros(2)],
+        lower=[np.zeros(2), np.zeros(2), np.zeros(2)],
+        upper=[np.ones(2), np.ones(2), np.ones(2)],
+        left=[0.0, 0.0],
+    )
+    assert middle_of_region(chain, [np.ones(2, bool), np.ones(2, bool)]) is None

@@ -275,3 +275,18 @@ def test_a_chain_that_fits_nowhere_is_refused(change, message):
     }
     with pytest.raises(ValueError, match=message):
         FeedForward(**(fields | change))
+
+
+@pytest.mark.parametrize("seed", [3, 40, 103])
+def test_weights_from_1e_minus_150_to_1e100_warn_nobody(seed: int) -> None:
+    # Warnings are errors here. Seed 103 overflows in an optimiser, the others do not.
+    rng = np.random.default_rng([3, seed])
+    sizes = rng.integers(1, 4, 4).tolist()
+    shapes = [(m, n) for n, m in pairwise(sizes)]
+    weights = [rng.standard_normal(s) * 10.0 ** rng.uniform(-150, 100, s) for s in shapes]
+    try:
+        found = semidefinite_bound(from_arrays(weights), time_limit=1.0)
+    except NotCertified as error:
+        assert "overflow" in str(error)
+    else:
+        assert found.bound.upper >= 0.0
