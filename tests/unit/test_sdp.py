@@ -284,9 +284,5 @@ def test_weights_from_1e_minus_150_to_1e100_warn_nobody(seed: int) -> None:
     sizes = rng.integers(1, 4, 4).tolist()
     shapes = [(m, n) for n, m in pairwise(sizes)]
     weights = [rng.standard_normal(s) * 10.0 ** rng.uniform(-150, 100, s) for s in shapes]
-    try:
-        found = semidefinite_bound(from_arrays(weights), time_limit=1.0)
-    except NotCertified as error:
-        assert "overflow" in str(error)
-    else:
-        assert found.bound.upper >= 0.0
+    found = semidefinite_bound(from_arrays(weights), time_limit=1.0)
+    assert 0.0 <= found.primal <= found.bound.upper < math.inf
