@@ -57,9 +57,9 @@ class _Limits:
 _LIMITS = {
     "fast": _Limits(starts=8, steps=60, search_share=0.1, regions_inputs=0, regions_neurons=0),
     "default": _Limits(
-        starts=32, steps=200, search_share=0.2, regions_inputs=2, regions_neurons=160
+        starts=32, steps=200, search_share=0.2, regions_inputs=2, regions_neurons=300
     ),
-    "tight": _Limits(starts=96, steps=400, search_share=0.4, regions_inputs=3, regions_neurons=320),
+    "tight": _Limits(starts=96, steps=400, search_share=0.4, regions_inputs=3, regions_neurons=600),
 }
 
 
