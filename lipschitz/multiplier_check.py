@@ -32,7 +32,7 @@ from evidence import NotCertified, is_positive_definite
 from evidence.rounding import mul_down
 from lipschitz.blocks import block_matrix, linear_blocks
 from lipschitz.layers import Activation, LinearLayer
-from lipschitz.layers.balls import Ball, add, exactly, inflate, matmul, multiply
+from lipschitz.layers.balls import SMALLEST, Ball, add, exactly, inflate, matmul, multiply
 from lipschitz.network import Network
 
 __all__ = ["multipliers_prove", "quadratic_form"]
@@ -184,10 +184,11 @@ def _is_proved_definite(center: Array, radius: Array) -> bool:
     if not (np.isfinite(center).all() and np.isfinite(radius).all() and (diagonal > 0.0).all()):
         return False
     exponents = -np.round(0.5 * np.log2(diagonal)).astype(np.int64)
-    scaled = np.ldexp(np.ldexp(center, exponents[:, None]), exponents)
-    error = np.ldexp(np.ldexp(radius, exponents[:, None]), exponents)
-    for part, whole in ((scaled, center), (error, radius)):
-        if not np.array_equal(np.ldexp(np.ldexp(part, -exponents[:, None]), -exponents), whole):
-            return False  # an entry was too small or too large for float64
+    powers = exponents[:, None] + exponents
+    scaled, error = np.ldexp(center, powers), np.ldexp(radius, powers)
+    if not (np.isfinite(scaled).all() and np.isfinite(error).all()):
+        return False
+    # One scaling is exact but for underflow, at most half of the smallest float an entry.
+    error = error + 2.0 * SMALLEST
     largest = float(inflate(error.sum(axis=1), len(error) + 2).max())
     return is_positive_definite(scaled, math.nextafter(largest, math.inf))
