@@ -3,18 +3,20 @@
 Members are ordered condition by condition: member ``c * len(seeds) + s`` trains with ``seeds[s]``
 under condition ``c``. Every random number of a member comes from streams of its own seed, and
 every operation treats members alike, so that a seed's result has the same bits alone or beside
-others; equal seeds under different conditions see equal data.
+others; equal seeds under different conditions see equal data. Convolutional networks are the
+exception: beside others, a seed's numbers may be rounded otherwise (`StackedConvolution`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from evidence.validation import nonnegative_int, positive_int
 from gan_core.constraints import Clipping, Parametrization
+from gan_core.convolutional import StackedConvolution
 from gan_core.data import Empirical, Sampler
 from gan_core.gradients import CriticStep, critic_gradient, evaluate, generator_gradient
 from gan_core.networks import StackedMLP
@@ -98,6 +100,12 @@ class Ensemble:
         self.members = count * len(self.seeds)
         self.member_seeds = self.seeds * count
         (self.size,) = sizes
+        image = settings.image_shape
+        if image is not None and image[0] * image[1] != self.size:
+            raise ValueError(
+                f"`image_shape` = {image} has {image[0] * image[1]} pixels, but the data have "
+                f"dimension {self.size}"
+            )
         self._dtype: torch.dtype = getattr(torch, settings.dtype)
         self._check_device()
         self.steps = 0
@@ -151,13 +159,24 @@ class Ensemble:
 
     def _network(self, sizes: tuple[int, ...], purpose: str) -> StackedMLP:
         settings = self.settings
-        net = StackedMLP(
-            sizes,
-            members=self.members,
-            activation=settings.activation,
-            dtype=settings.dtype,
-            device=settings.device,
-        )
+        common: dict[str, Any] = {
+            "members": self.members,
+            "activation": settings.activation,
+            "dtype": settings.dtype,
+            "device": settings.device,
+        }
+        if settings.image_shape is None:
+            net = StackedMLP(sizes, **common)
+        else:
+            images = StackedConvolution(
+                settings.image_shape,
+                latent_size=settings.latent_size if purpose == "generator" else None,
+                channels=settings.channels,
+                **common,
+            )
+            # It offers all that an ensemble uses of a stack; whoever reads a perceptron's sizes or
+            # padded weights has chosen perceptrons in the settings.
+            net = cast("StackedMLP", images)
         streams = [generator_of(seed, f"initial {purpose}") for seed in self.member_seeds]
         net.initialize(streams, settings.initialization)
         return net

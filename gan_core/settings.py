@@ -13,14 +13,18 @@ from evidence.validation import (
     positive_int,
 )
 from gan_core.constraints import Bjorck, Clipping, SpectralNormalization
+from gan_core.convolutional import CONVOLUTIONAL_ACTIVATIONS
+from gan_core.convolutional_layers import image_geometry
 from gan_core.networks import ACTIVATIONS, INITIALIZATIONS
 from gan_core.objectives import OBJECTIVES
 from gan_core.optimizers import KINDS
 from gan_core.penalties import GradientPenalty, one_centered
 
-__all__ = ["CONDITIONS", "Settings", "wgan", "wgan_gp"]
+__all__ = ["ARCHITECTURES", "CONDITIONS", "Settings", "wgan", "wgan_gp"]
 
 Constraint = Clipping | SpectralNormalization | Bjorck
+
+ARCHITECTURES = ("mlp", "convolutional")
 
 CONDITIONS = ("step_size", "clip", "coefficient")
 """What may differ from member to member of one ensemble."""
@@ -35,7 +39,13 @@ class Settings:
     objective : str
         A name of `OBJECTIVES`.
     critic_hidden, generator_hidden : tuple of int
-        Sizes of the hidden layers.
+        Sizes of the hidden layers of perceptrons.
+    architecture : {"mlp", "convolutional"}
+        ``StackedMLP`` with those sizes, or ``StackedConvolution`` with the next two.
+    image_shape : (int, int), optional
+        Height and width of the data's images; convolutional networks need it.
+    channels : tuple of int
+        Of both convolutional networks, from the image inwards; each halves the image once.
     latent_size : int
         Dimension of the generator's standard normal noise.
     activation, initialization : str
@@ -73,6 +83,9 @@ class Settings:
     objective: str = "wgan"
     critic_hidden: tuple[int, ...] = (64, 64, 64)
     generator_hidden: tuple[int, ...] = (64, 64, 64)
+    architecture: str = "mlp"
+    image_shape: tuple[int, int] | None = None
+    channels: tuple[int, ...] = (16, 32)
     latent_size: int = 2
     activation: str = "relu"
     initialization: str = "torch"
@@ -90,6 +103,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         choice(self.objective, "objective", tuple(OBJECTIVES))
+        choice(self.architecture, "architecture", ARCHITECTURES)
         choice(self.activation, "activation", ACTIVATIONS)
         choice(self.initialization, "initialization", INITIALIZATIONS)
         choice(self.optimizer, "optimizer", KINDS)
@@ -97,6 +111,7 @@ class Settings:
         for name in ("critic_hidden", "generator_hidden"):
             sizes = getattr(self, name)
             object.__setattr__(self, name, int_tuple(tuple(sizes), name, len(tuple(sizes))))
+        self._check_images()
         for name in ("latent_size", "batch", "critic_steps"):
             positive_int(getattr(self, name), name)
         positive_float(self.step_size, "step_size")
@@ -116,6 +131,29 @@ class Settings:
             raise ValueError("`conditions` for 'clip' need `constraint=Clipping()`")
         if "coefficient" in self.conditions and self.penalty is None:
             raise ValueError("`conditions` for 'coefficient' need a `penalty`")
+
+    def _check_images(self) -> None:
+        if self.architecture == "mlp":
+            if self.image_shape is not None:
+                raise ValueError(
+                    f"`image_shape` = {self.image_shape} needs `architecture='convolutional'`; "
+                    "perceptrons take rows of any size"
+                )
+            return
+        if self.image_shape is None:
+            raise ValueError(
+                "`image_shape` must be the images' (height, width) for "
+                "`architecture='convolutional'`, got None"
+            )
+        image_shape, channels = image_geometry(self.image_shape, self.channels)
+        object.__setattr__(self, "image_shape", image_shape)
+        object.__setattr__(self, "channels", channels)
+        choice(self.activation, "activation", CONVOLUTIONAL_ACTIVATIONS)
+        if isinstance(self.constraint, SpectralNormalization | Bjorck):
+            raise ValueError(
+                f"`constraint` {type(self.constraint).__name__} is for perceptrons: the norm of a "
+                "convolution is not that of its reshaped kernel; use Clipping or a penalty"
+            )
 
     @property
     def condition_count(self) -> int:
