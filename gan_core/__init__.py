@@ -2,6 +2,7 @@
 
 from gan_core.chunks import in_chunks
 from gan_core.constraints import Bjorck, Clipping, SpectralNormalization
+from gan_core.convolutional import StackedConvolution
 from gan_core.critics import CriticRun, train_critics
 from gan_core.data import (
     Discrete,
@@ -51,6 +52,7 @@ __all__ = [
     "Ring",
     "Settings",
     "SpectralNormalization",
+    "StackedConvolution",
     "StackedMLP",
     "SwissRoll",
     "TrainingRun",
