@@ -1,10 +1,18 @@
 """Descent on the logarithms of the multipliers: for networks that are deep or wide.
 
-The objective is that of `lipschitz.sdp.recursion.log_gradient`: one evaluation costs a Cholesky
-factorisation and a few products for every layer, so that time grows linearly with depth. A barrier
-that shrinks from 1e-2 to 1e-5 keeps the eliminated matrices definite; limited-memory quasi-Newton
-steps (Nocedal and Wright, *Numerical Optimization*, 2nd ed., algorithm 7.4) do the rest. The
-logarithm of the constant is what is minimised: constants of 1e-8, or 1e8, cost the same accuracy.
+The objective is `lipschitz.sdp.recursion.barrier_value`: one evaluation costs a Cholesky
+factorisation and a few products for every layer, so that time grows linearly with depth. Limited-
+memory quasi-Newton steps (Nocedal and Wright, *Numerical Optimization*, 2nd ed., algorithm 7.4)
+follow its minimum while the barrier shrinks. Two things decide how fast they are:
+
+*   With ``n`` neurons a barrier ``mu`` costs the logarithm of ``L^2`` about ``n mu``. The first is
+    a fixed share for every neuron, whose minimum is far from the boundary and quickly found; each
+    stage is left when its steps gain little *of its own cost*, since steps from a point that is
+    not central end at the boundary soon.
+*   What is left for a layer scales with the multipliers of the layers before it. In the
+    coordinates ``z`` with ``log t_i = z_i + (mean z_1 + ... + mean z_(i-1)) / 2`` a layer brings
+    those after it along, half the way (all the way where ``t`` is small, and not at all where it
+    is best: there what is left is stationary).
 """
 
 from __future__ import annotations
@@ -17,13 +25,16 @@ import numpy as np
 
 from lipschitz.layers.contract import Array
 from lipschitz.sdp.presolve import Problem
-from lipschitz.sdp.recursion import log_gradient, value_of
+from lipschitz.sdp.recursion import BarrierValue, barrier_value, value_of
 
 __all__ = ["Descent", "descend"]
 
-_BARRIERS: Final = (1e-2, 1e-3, 1e-4, 1e-5)
-_MEMORY: Final = 20
-_ITERATIONS: Final = 300
+_FIRST, _SHRINK = 2.0, 4.0
+_MEMORY, _WINDOW = 40, 10
+_GAIN: Final = 3e-5
+"""Gain of a step, as a share of the barrier's cost, below which a stage ends."""
+_LEAST: Final = 3e-5
+"""The same, as a share of the last barrier's cost: steps along the boundary can be very short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +46,8 @@ class Descent:
     evaluations: int
 
 
-def descend(problem: Problem, start: list[Array], deadline: float, rtol: float = 1e-7) -> Descent:
-    """Improve multipliers (for ``rho = 1``) until they stand still, or time is up.
+def descend(problem: Problem, start: list[Array], deadline: float, rtol: float = 1e-2) -> Descent:
+    """Improve multipliers (for ``rho = 1``) until the barrier costs little, or time is up.
 
     Parameters
     ----------
@@ -46,97 +57,132 @@ def descend(problem: Problem, start: list[Array], deadline: float, rtol: float =
     deadline : float
         In the seconds of ``time.monotonic``.
     rtol : float
-        Decrease of ``log L^2`` in one step that counts as none.
+        The last barrier costs at most this much of ``L^2``; near the optimum much less, since
+        most neurons are far from the boundary.
+
+    Examples
+    --------
+    >>> from lipschitz.sdp.feedforward import FeedForward
+    >>> from lipschitz.sdp.presolve import presolved
+    >>> net = FeedForward.exact([[[1.0], [-1.0]], [[1.0, -1.0]]],
+    ...                         slope_lower=[np.zeros(2)], slope_upper=[np.ones(2)])
+    >>> problem = presolved(net)
+    >>> found = descend(problem, [np.array([2.0, 3.0])], time.monotonic() + 5.0)
+    >>> round(problem.norm_of_network(found.value), 3)
+    2.0
     """
-    cuts = np.cumsum([len(t) for t in start])[:-1]
-
-    def split(logs: Array) -> list[Array]:
-        return [np.exp(part) for part in np.split(logs, cuts)]
-
-    best, value = start, value_of(problem, start)
-    logs, evaluations = np.log(np.concatenate(start)), 0
-    for barrier in _BARRIERS:
-        tolerance = rtol * max(1.0, barrier / _BARRIERS[-1])
-        search = _Search(problem, barrier, split)
-        logs = search.run(logs, deadline, tolerance)
-        evaluations += search.evaluations
-        reached = value_of(problem, split(logs))
-        if reached < value:
-            best, value = split(logs), reached
-        if time.monotonic() > deadline:
+    search = _Search(problem, start, deadline)
+    logs = np.log(np.concatenate(start))
+    count = logs.size + len(problem.weights[-1])
+    cost = _FIRST * len(start)
+    while not search.is_over:
+        logs = search.stage(logs, cost / count, max(_GAIN * cost, _LEAST * rtol))
+        if cost <= rtol:
             break
-    return Descent(multipliers=best, value=value, evaluations=evaluations)
+        cost /= _SHRINK
+    return Descent(multipliers=search.best, value=search.value, evaluations=search.evaluations)
 
 
 class _Search:
-    """Quasi-Newton steps for one barrier."""
+    """Quasi-Newton steps, stage by stage; remembers the best multipliers met."""
 
-    def __init__(self, problem: Problem, barrier: float, split) -> None:  # type: ignore[no-untyped-def]
-        self.problem, self.barrier, self.split = problem, barrier, split
+    def __init__(self, problem: Problem, start: list[Array], deadline: float) -> None:
+        self.problem, self.deadline = problem, deadline
+        self.best, self.value = start, value_of(problem, start)
+        self.sizes = np.array([len(t) for t in start])
+        self.first = np.cumsum(self.sizes) - self.sizes
+        self.evaluations, self.slowest = 0, 0.0
         self.steps: list[Array] = []
         self.changes: list[Array] = []
-        self.evaluations = 0
 
-    def run(self, logs: Array, deadline: float, tolerance: float) -> Array:
-        """From a point to the barrier's minimum, or as far as floats lead."""
-        current = self._evaluate(logs)
-        if current is None:
-            return logs
-        objective, gradient = current
-        for _ in range(_ITERATIONS):
-            if time.monotonic() > deadline:
+    @property
+    def is_over(self) -> bool:
+        """Whether one more evaluation may pass the deadline."""
+        return time.monotonic() + self.slowest > self.deadline
+
+    def stage(self, logs: Array, barrier: float, gain: float) -> Array:
+        """From a point to the barrier's minimum, or as far as time and floats lead."""
+        self.steps, self.changes = [], []
+        point = self._evaluate(logs, barrier)
+        met = []
+        while point is not None and not self.is_over:
+            met.append(point.objective)
+            if len(met) > _WINDOW and met[-1 - _WINDOW] - met[-1] < _WINDOW * gain:
                 break
-            direction = self._direction(gradient)
-            slope = float(gradient @ direction)
-            if not slope < 0.0:
-                self.steps, self.changes = [], []
-                direction, slope = -gradient, -float(gradient @ gradient)
-            length = min(1.0, 2.0 / max(float(np.abs(direction).max()), 1e-300))
-            found = self._line_search(logs, objective, direction, slope, length)
+            step = -self._scaled(point.gradient)
+            found = self._line_search(logs, point, step, barrier)
             if found is None:
-                break
-            length, new_objective, new_gradient = found
-            self._remember(length * direction, new_gradient - gradient)
-            logs = logs + length * direction
-            decrease = objective - new_objective
-            objective, gradient = new_objective, new_gradient
-            if decrease < tolerance:
-                break
+                if not self.steps:
+                    break
+                self.steps, self.changes = [], []
+                continue
+            length, new = found
+            self._remember(length * step, new.gradient - point.gradient)
+            logs, point = logs + length * self._outward(step), new
         return logs
 
-    def _evaluate(self, logs: Array) -> tuple[float, Array] | None:
-        self.evaluations += 1
-        return log_gradient(self.problem, self.split(logs), self.barrier)
-
     def _line_search(
-        self, logs: Array, objective: float, direction: Array, slope: float, length: float
-    ) -> tuple[float, float, Array] | None:
+        self, logs: Array, point: BarrierValue, step: Array, barrier: float
+    ) -> tuple[float, BarrierValue] | None:
         """Backtracking to a sufficient decrease; infeasible points count as infinite."""
-        for _ in range(40):
-            found = self._evaluate(logs + length * direction)
-            if found is not None and found[0] <= objective + 1e-4 * length * slope:
-                return length, *found
-            length *= 0.25 if found is None else 0.5
+        slope = float(point.gradient @ step)
+        if not slope < 0.0:
+            return None
+        outward = self._outward(step)
+        length = min(1.0, 2.0 / float(np.abs(outward).max()))
+        while length > 1e-10 and not self.is_over:
+            new = self._evaluate(logs + length * outward, barrier)
+            if new is not None and new.objective <= point.objective + 1e-4 * length * slope:
+                return length, new
+            length *= 0.25 if new is None else 0.5
         return None
 
-    def _direction(self, gradient: Array) -> Array:
-        q, weights = gradient.copy(), []
-        for s, y in zip(reversed(self.steps), reversed(self.changes), strict=True):
-            weights.append((s @ q) / (s @ y))
-            q -= weights[-1] * y
-        if self.steps:
-            s, y = self.steps[-1], self.changes[-1]
-            q *= (s @ y) / (y @ y)
-        else:
-            q *= min(1.0, 0.1 / (float(np.abs(gradient).max()) + 1e-300))
-        for (s, y), weight in zip(
-            zip(self.steps, self.changes, strict=True), reversed(weights), strict=True
-        ):
-            q += s * (weight - (y @ q) / (s @ y))
-        return -q
+    def _evaluate(self, logs: Array, barrier: float) -> BarrierValue | None:
+        begin = time.monotonic()
+        with np.errstate(all="ignore"):
+            multipliers = np.split(np.exp(logs), self.first[1:])
+            if not all(np.isfinite(t).all() and t.all() for t in multipliers):
+                return None
+            point = barrier_value(self.problem, multipliers, barrier)
+        self.evaluations += 1
+        self.slowest = max(self.slowest, time.monotonic() - begin)
+        if point is None:
+            return None
+        if point.value < self.value:
+            self.best, self.value = multipliers, point.value
+        point.gradient = self._inward(point.gradient)
+        return point
+
+    def _outward(self, z: Array) -> Array:
+        """From the coordinates to ``log t``."""
+        means = np.add.reduceat(z, self.first) / self.sizes
+        before = np.cumsum(means) - means
+        return np.asarray(z + np.repeat(0.5 * before, self.sizes))
+
+    def _inward(self, gradient: Array) -> Array:
+        """The transpose: gradients in ``log t`` to gradients in the coordinates."""
+        sums = np.add.reduceat(gradient, self.first)
+        after = np.cumsum(sums[::-1])[::-1] - sums
+        return np.asarray(gradient + np.repeat(0.5 * after / self.sizes, self.sizes))
+
+    def _scaled(self, gradient: Array) -> Array:
+        """The two loops: the inverse Hessian of the remembered steps, times the gradient."""
+        q = gradient.copy()
+        if not self.steps:
+            return q * min(1.0, 0.1 / (float(np.abs(gradient).max()) + 1e-300))
+        pairs = [(s, y, float(s @ y)) for s, y in zip(self.steps, self.changes, strict=True)]
+        shares = []
+        for s, y, product in reversed(pairs):
+            shares.append(float(s @ q) / product)
+            q -= shares[-1] * y
+        s, y, product = pairs[-1]
+        q *= product / float(y @ y)
+        for (s, y, product), share in zip(pairs, reversed(shares), strict=True):
+            q += s * (share - float(y @ q) / product)
+        return q
 
     def _remember(self, step: Array, change: Array) -> None:
         curvature = float(step @ change)
         if curvature > 1e-12 * float(np.linalg.norm(step) * np.linalg.norm(change)):
-            self.steps, self.changes = [*self.steps, step], [*self.changes, change]
-            self.steps, self.changes = self.steps[-_MEMORY:], self.changes[-_MEMORY:]
+            self.steps = [*self.steps, step][-_MEMORY:]
+            self.changes = [*self.changes, change][-_MEMORY:]

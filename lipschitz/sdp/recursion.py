@@ -23,7 +23,7 @@ import numpy as np
 from lipschitz.layers.contract import Array
 from lipschitz.sdp.presolve import Problem
 
-__all__ = ["Elimination", "eliminate", "log_gradient", "value_of"]
+__all__ = ["BarrierValue", "Elimination", "barrier_value", "eliminate", "value_of"]
 
 
 @dataclass(slots=True)
@@ -116,39 +116,75 @@ def _value_of_wide_layer(problem: Problem, t: Array, slack: float) -> float:
     return float(np.linalg.norm(np.concatenate([half.T, rows], axis=1), 2))
 
 
-def log_gradient(
-    problem: Problem, multipliers: list[Array], barrier: float
-) -> tuple[float, Array] | None:
-    """``log L^2 - barrier * sum_i log det(T_i^(-1) P_i)``, and its gradient in ``log t``.
+@dataclass(slots=True)
+class BarrierValue:
+    """What a descent needs to know at one point."""
 
-    With several outputs the largest eigenvalue is smoothed by a power mean that tends to it with
-    the barrier. The logarithm of the determinant keeps iterates feasible and makes the problem
-    smooth where the optimal ``P_i`` are singular.
+    value: float
+    """The constant itself, without barrier."""
+    objective: float
+    gradient: Array
+    """In ``log t``, of all layers one after the other."""
+
+
+def barrier_value(
+    problem: Problem, multipliers: list[Array], barrier: float
+) -> BarrierValue | None:
+    """The logarithm of the constant's square behind a barrier; None where that is infinite.
+
+    With ``M = W_(k+1) P_k^(-1) W_(k+1)^T`` the objective is the minimum over ``rho`` of
+
+        log rho - barrier * (log det(I - M / rho) + sum_i log det(T_i^(-1) P_i)).
+
+    These determinants are at most 1, so that the objective is above ``log L^2``; their logarithms
+    keep iterates feasible and the problem smooth, and cost about ``barrier`` for every neuron.
+
+    Examples
+    --------
+    >>> from lipschitz.sdp.feedforward import FeedForward
+    >>> from lipschitz.sdp.presolve import presolved
+    >>> net = FeedForward.exact([[[1.0], [-1.0]], [[1.0, -1.0]]],
+    ...                         slope_lower=[np.zeros(2)], slope_upper=[np.ones(2)])
+    >>> point = barrier_value(presolved(net), [np.array([2.0, 2.0])], 1e-9)
+    >>> bool(abs(point.objective - 2.0 * np.log(point.value)) < 1e-6)
+    True
     """
     result = eliminate(problem, multipliers)
     if result is None:
         return None
-    objective, weight = _log_largest(result.halves[-1], barrier)
+    eigenvalues, vectors = np.linalg.eigh(result.halves[-1].T @ result.halves[-1])
+    largest = float(eigenvalues[-1])
+    if not 0.0 < largest < math.inf:
+        return None
+    ratio = np.clip(eigenvalues / largest, 0.0, 1.0)
+    excess = _best_excess(ratio, barrier)
+    room = excess + (1.0 - ratio)  # (rho - eigenvalues) / largest
+    objective = math.log(largest) + math.log1p(excess)
+    objective -= barrier * float(np.log(room).sum() - len(room) * math.log1p(excess))
     for factor, t in zip(result.factors[1:], multipliers, strict=True):
         objective -= barrier * float(2.0 * np.log(factor.diagonal()).sum() - np.log(t).sum())
     if not math.isfinite(objective):
         return None
-    gradient = _adjoint(problem, result, weight, barrier)
-    return objective, np.concatenate(gradient)
+    weight = (vectors * (barrier / room / largest)) @ vectors.T
+    gradient = np.concatenate(_adjoint(problem, result, weight, barrier))
+    return BarrierValue(value=math.sqrt(largest), objective=objective, gradient=gradient)
 
 
-def _log_largest(half: Array, barrier: float) -> tuple[float, Array]:
-    """Smoothed ``log lambda_max(half^T half)`` and its derivative in that matrix."""
-    if half.shape[1] == 1:
-        square = float((half * half).sum())
-        return math.log(square), np.full((1, 1), 1.0 / square)
-    eigenvalues, vectors = np.linalg.eigh(half.T @ half)
-    power = min(400.0, max(8.0, 0.1 / barrier))
-    ratio = np.maximum(eigenvalues, 1e-300) / eigenvalues[-1]
-    total = float((ratio**power).sum())
-    slopes = ratio ** (power - 1.0) / total / eigenvalues[-1]
-    smooth = math.log(eigenvalues[-1]) + math.log(total) / power
-    return smooth, (vectors * slopes) @ vectors.T
+def _best_excess(ratio: Array, barrier: float) -> float:
+    """``rho / lambda_max - 1`` at the minimum over ``rho``: the root of a convex function.
+
+    Newton's method from the left of the root of ``barrier sum_i ratio_i / (x + 1 - ratio_i) = 1``
+    never passes it; the largest ratio alone puts the root at ``barrier``.
+    """
+    excess = barrier
+    for _ in range(100):
+        room = excess + (1.0 - ratio)
+        shares = barrier * ratio / room
+        step = float(shares.sum() - 1.0) / float((shares / room).sum())
+        excess += max(step, 0.0)
+        if step <= 1e-14 * excess:
+            break
+    return excess
 
 
 def _adjoint(problem: Problem, result: Elimination, weight: Array, barrier: float) -> list[Array]:
