@@ -69,9 +69,7 @@ def render_text(ledger: Ledger, width: int = 100) -> list[tuple[str, Verdict | N
     if any(row.is_sharp for row in rows):
         lines.append(("* without any one of its hypotheses the conclusion fails (tested)", None))
     if ledger.alpha:
-        odds = (
-            f"any statistical test is wrong with probability at most {ledger.alpha:.1e}"
-        )
+        odds = f"any statistical test is wrong with probability at most {ledger.alpha:.1e}"
         lines.append((odds, None))
     lines.append((_summary(ledger), None))
     return lines
