@@ -207,7 +207,11 @@ def _is_semidefinite(form: _Form) -> bool:
             return True
         if not all(np.isfinite(part).all() for part in lacking):
             return False
-        shift = [s + 1.25 * np.maximum(part, 0.0) for s, part in zip(shift, lacking, strict=True)]
+        # What is lacking may be less than the diagonal's last digit: at least that is added.
+        shift = [
+            s + np.where(part > 0.0, 1.25 * part + 4.0 * units * d, 0.0)
+            for s, part, d in zip(shift, lacking, form.diagonal, strict=True)
+        ]
     return False
 
 
