@@ -15,7 +15,6 @@ from gan_core.ensemble import Ensemble
 from gan_core.objectives import OBJECTIVES
 from gan_core.settings import Settings
 from gan_core.streams import generator_of
-from lipschitz.gradient_penalty import debiased_distance
 
 if TYPE_CHECKING:
     import torch
@@ -146,6 +145,8 @@ def train_critics(
 
 
 def _distances(ensemble: Ensemble, values: Array) -> Array | None:
+    from lipschitz.gradient_penalty import debiased_distance
+
     penalty = ensemble.settings.penalty
     if penalty is None or penalty.center != 1.0 or ensemble.settings.objective != "wgan":
         return None

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamics.plots import COLOURS, new_axes
-from gan_core.plots import draw_band, plot_samples
+from gan_core.plots import COLOURS, draw_band, new_axes, plot_samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

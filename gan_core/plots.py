@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dynamics.plots import COLOURS, new_axes
 from evidence.validation import as_float_array, nonnegative_float
 from gan_core.measures import value_surface
 
@@ -25,6 +24,7 @@ __all__ = ["plot_curves", "plot_layer_gradients", "plot_samples", "plot_value_su
 
 Array = NDArray[np.float64]
 
+COLOURS = ("#1f5fa8", "#b8322a", "#2e8b57", "#7b52ab", "#c77f1a", "#17808c")
 _BLUE, _RED, _GREEN, _ORANGE = COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4]
 _GREY, _INK = "#9aa3ad", "#30363d"
 
@@ -325,3 +325,10 @@ def _planar(points: ArrayLike, name: str) -> Array:
 
 def _cycled(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def new_axes(size: tuple[float, float]) -> Axes:
+    """Axes as `dynamics.plots` makes them; imported late, since `import gan_core` is cheap."""
+    from dynamics import plots
+
+    return plots.new_axes(size)

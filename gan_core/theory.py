@@ -11,7 +11,6 @@ data.
 from __future__ import annotations
 
 from evidence.validation import positive_float, positive_int
-from lipschitz.gradient_penalty import penalized_critic
 
 __all__ = ["clipping_ceiling", "penalized_value"]
 
@@ -24,6 +23,8 @@ def penalized_value(distance: float, coefficient: float) -> float:
     >>> penalized_value(1.0, 0.1)  # the default of published toy code reads W1 = 1 as 6
     6.0
     """
+    from lipschitz.gradient_penalty import penalized_critic
+
     return penalized_critic(distance, coefficient).value
 
 
