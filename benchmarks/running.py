@@ -10,9 +10,7 @@ import io
 import json
 import math
 import multiprocessing
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, TypeVar
 
 from benchmarks.harness import Environment, Measurement
 from evidence.execution import CheckpointError, map_tasks
+from evidence.files import write_atomically
 
 __all__ = [
     "UsageError",
@@ -209,12 +208,6 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 def _replace(path: Path, text: str) -> None:
     """Write the file in one step: a reader sees the old file or the new one."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+        write_atomically(path, text)
     except OSError as error:
         raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from error

@@ -28,10 +28,11 @@ from typing import Any
 
 import pytest
 
+from evidence.files import write_atomically
 from evidence.ledger import Evidence, Ledger, build_ledger
 from evidence.marks import Mark, check_files, read_marks
 from evidence.registry import Registry, RegistryError, read_registry
-from evidence.rendering import FORMATS, render_text, write_atomically
+from evidence.rendering import FORMATS, render_text
 from evidence.verdict import NotCertified, Strength, Verdict
 
 __all__ = ["record_odds", "record_witness"]
@@ -191,6 +192,7 @@ class _Session:
         for name in self.config.getoption("ledger"):
             path = Path(self.config.invocation_params.dir, name)
             text = FORMATS[path.suffix](self.ledger(), self._about(int(exitstatus)))
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from evidence.ledger import Evidence, Ledger, Row
 from evidence.verdict import Verdict
 
-__all__ = ["FORMATS", "render_json", "render_markdown", "render_text", "write_atomically"]
+__all__ = ["FORMATS", "render_json", "render_markdown", "render_text"]
 
 # What needs attention comes first.
 _ORDER = (
@@ -150,39 +147,6 @@ def render_markdown(ledger: Ledger, about: Mapping[str, Any]) -> str:
 
 
 FORMATS = {".json": render_json, ".md": render_markdown}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Parameters
-    ----------
-    path : Path
-        Where to; missing folders are made.
-    text : str
-        Written as UTF-8.
-
-    Examples
-    --------
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write_atomically(Path(folder.name) / "a" / "b.txt", "text")
-    >>> (Path(folder.name) / "a" / "b.txt").read_text(), os.listdir(Path(folder.name) / "a")
-    ('text', ['b.txt'])
-    >>> folder.cleanup()
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes the file private; a ledger is for everyone who may read its folder.
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _line(row: Row) -> str:

@@ -6,7 +6,6 @@ Presets of the two published algorithms are `gan_core.settings.wgan` and `wgan_g
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.execution import fingerprint
+from evidence.files import replace_file
 from evidence.validation import positive_int
 from gan_core.data import Sampler
 from gan_core.ensemble import Ensemble
@@ -228,16 +228,7 @@ def _save(path: Path, configuration: str, ensemble: Ensemble, records: _Records)
         "iterations": records.iterations,
         "values": {name: torch.from_numpy(np.stack(rows)) for name, rows in records.values.items()},
     }
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    replace_file(path, lambda stream: torch.save(content, stream))
 
 
 def _resume(path: Path, configuration: str, ensemble: Ensemble, records: _Records) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence import Enclosure
+from evidence.files import write_atomically
 from lipschitz.network import Network
 from lipschitz.plain_data import (
     array_data,
@@ -216,7 +216,7 @@ class Certificate:
         }
         text = json.dumps({**body, "sha256": _digest(body)}, indent=1, allow_nan=False)
         if path is not None:
-            _replace(Path(path), text)
+            write_atomically(Path(path), text)
         return text
 
     @classmethod
@@ -347,17 +347,3 @@ def _integer(data: Any, name: str) -> int:
 def _digest(body: dict[str, Any]) -> str:
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file as a whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -28,14 +28,14 @@ from evidence.rounding import mul_up
 from lipschitz.certificate import Certificate, Piece
 from lipschitz.lower import verify_witness
 from lipschitz.multiplier_check import multipliers_prove
-from lipschitz.network import Network, Node
+from lipschitz.network import Network, part
 from lipschitz.operators import NORMS
 from lipschitz.product import product_bound
 from lipschitz.sdp import feed_forward, prove_multipliers
 from lipschitz.sdp.feedforward import is_chain
 from lipschitz.sdp.graph_proof import prove_graph
 
-__all__ = ["Verification", "check", "part", "prove_piece"]
+__all__ = ["Verification", "check", "prove_piece"]
 
 _DENSE_ROWS = 5000
 _REPORTED = 1e-6  # a reported value may be this much better than the one that was proved again
@@ -189,34 +189,3 @@ def prove_piece(network: Network, multipliers: Sequence[NDArray[np.float64]], up
     if is_chain(network):
         return prove_multipliers(feed_forward(network), multipliers, upper)
     return prove_graph(network, multipliers, upper)
-
-
-def part(network: Network, first: int, last: int) -> Network:
-    """The sub-network from value ``first`` to value ``last``, through which everything must pass.
-
-    Raises
-    ------
-    ValueError
-        If a node in between reads a value from before ``first``, or the range is empty.
-
-    Examples
-    --------
-    >>> from lipschitz import from_arrays
-    >>> [n.name for n in part(from_arrays([[[3.0]], [[2.0]]]), 1, 3).nodes][-1]
-    'layer 2'
-    """
-    if not 0 <= first < last <= len(network.nodes):
-        raise ValueError(
-            f"`first` and `last` must be values of the network in order, got {first} and {last} "
-            f"of {len(network.nodes)}"
-        )
-    nodes = network.nodes[first:last]
-    if any(i < first for node in nodes for i in node.inputs):
-        raise ValueError(f"value {first} is bypassed before value {last}; cut elsewhere")
-    return Network(
-        input_shape=network.shapes[first],
-        nodes=tuple(
-            Node(name=n.name, layer=n.layer, inputs=tuple(i - first for i in n.inputs))
-            for n in nodes
-        ),
-    )

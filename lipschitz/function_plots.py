@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evidence.validation import positive_float
+from lipschitz.plots import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ def plot_double_cone(
         raise ValueError(f"`lower` must be less than `upper`, got {lower:g} and {upper:g}")
     x = np.linspace(lower, upper, POINTS)
     y = np.array([float(function(float(t))) for t in x])
-    axes = _new_axes() if ax is None else ax
+    axes = new_axes() if ax is None else ax
     inside = np.zeros(POINTS, dtype=bool)
     low, high = float(y.min()), float(y.max())
     margin = 0.12 * (high - low) or 1.0
@@ -103,13 +104,3 @@ def plot_double_cone(
     axes.set_ylabel("f(x)")
     axes.legend(loc="best", frameon=True, framealpha=0.9)
     return axes
-
-
-def _new_axes() -> Axes:
-    # A figure of its own, unknown to pyplot: nothing to close, and no backend is chosen.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()

@@ -15,7 +15,7 @@ from evidence.validation import as_float_array
 from lipschitz.layers.balls import Ball
 from lipschitz.layers.contract import Array, Layer, Shape, shape_tuple, store
 
-__all__ = ["Network", "Node", "chain"]
+__all__ = ["Network", "Node", "chain", "part"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,4 +232,35 @@ def chain(layers: Sequence[tuple[str, Layer]]) -> tuple[Node, ...]:
     """
     return tuple(
         Node(name=name, layer=layer, inputs=(j,)) for j, (name, layer) in enumerate(layers)
+    )
+
+
+def part(network: Network, first: int, last: int) -> Network:
+    """The sub-network from value ``first`` to value ``last``, through which everything must pass.
+
+    Raises
+    ------
+    ValueError
+        If a node in between reads a value from before ``first``, or the range is empty.
+
+    Examples
+    --------
+    >>> from lipschitz.readers.read_arrays import from_arrays
+    >>> [n.name for n in part(from_arrays([[[3.0]], [[2.0]]]), 1, 3).nodes][-1]
+    'layer 2'
+    """
+    if not 0 <= first < last <= len(network.nodes):
+        raise ValueError(
+            f"`first` and `last` must be values of the network in order, got {first} and {last} "
+            f"of {len(network.nodes)}"
+        )
+    nodes = network.nodes[first:last]
+    if any(i < first for node in nodes for i in node.inputs):
+        raise ValueError(f"value {first} is bypassed before value {last}; cut elsewhere")
+    return Network(
+        input_shape=network.shapes[first],
+        nodes=tuple(
+            Node(name=n.name, layer=n.layer, inputs=tuple(i - first for i in n.inputs))
+            for n in nodes
+        ),
     )

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from evidence import NotCertified
 from evidence.rounding import mul_up
 from lipschitz.certificate import Piece
-from lipschitz.certificate_check import part, prove_piece
+from lipschitz.certificate_check import prove_piece
 from lipschitz.layers import Activation, LinearLayer
-from lipschitz.network import Network
+from lipschitz.network import Network, part
 from lipschitz.sdp import semidefinite_bound
 from lipschitz.sdp.bound import Effort
 from lipschitz.sdp.feedforward import is_chain

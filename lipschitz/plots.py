@@ -57,7 +57,7 @@ def plot_spectrum(
     'frequency'
     """
     spectrum = as_float_array(values, "values", ndim=(2, 3))
-    axes = _new_axes() if ax is None else ax
+    axes = new_axes() if ax is None else ax
     if spectrum.ndim == 2:
         _draw_curves(axes, spectrum, supremum)
     else:
@@ -167,7 +167,7 @@ def plot_enclosures(
     for label, enclosure in zip(labels, enclosures, strict=True):
         if not (math.isfinite(enclosure.lower) or math.isfinite(enclosure.upper)):
             raise ValueError(f"`enclosures` has nothing to draw for {label!r}: both sides are open")
-    axes = _new_axes() if ax is None else ax
+    axes = new_axes() if ax is None else ax
     low, high = min(finite), max(finite)
     logarithmic = low > 0.0 and high > 20.0 * low
     margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
@@ -197,8 +197,8 @@ def plot_enclosures(
     return axes
 
 
-def _new_axes() -> Axes:
-    # A figure of its own, unknown to pyplot: nothing to close, and no backend is chosen.
+def new_axes() -> Axes:
+    """Axes of a figure unknown to pyplot: nothing to close, and no backend is chosen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

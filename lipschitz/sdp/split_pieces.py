@@ -17,7 +17,7 @@ from evidence import NotCertified
 from evidence.rounding import mul_up
 from lipschitz.layers import LinearLayer
 from lipschitz.layers.contract import Array
-from lipschitz.network import Network, Node
+from lipschitz.network import Network, part
 from lipschitz.product import product_bound
 from lipschitz.sdp.feedforward import feed_forward, is_chain
 from lipschitz.sdp.graph_matrices import MEMORY_LIMIT
@@ -61,6 +61,7 @@ def cut_values(network: Network) -> tuple[int, ...]:
     Examples
     --------
     >>> from lipschitz.layers import Activation, Add
+    >>> from lipschitz.network import Node
     >>> relu = Node(name="relu", layer=Activation(kind="relu", input_shape=(2,)), inputs=(0,))
     >>> add = Node(name="add", layer=Add(input_shape=(2,)), inputs=(0, 1))
     >>> cut_values(Network(input_shape=(2,), nodes=(relu, add)))
@@ -92,13 +93,7 @@ def piece_network(network: Network, first: int, last: int) -> Network:
         raise ValueError(
             f"`first` and `last` must be two of the cuts {cuts} in order, got {first} and {last}"
         )
-    return Network(
-        input_shape=network.shapes[first],
-        nodes=tuple(
-            Node(name=n.name, layer=n.layer, inputs=tuple(i - first for i in n.inputs))
-            for n in network.nodes[first:last]
-        ),
-    )
+    return part(network, first, last)
 
 
 def windows(network: Network) -> tuple[tuple[int, int], ...]:

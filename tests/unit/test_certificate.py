@@ -24,8 +24,8 @@ from lipschitz import (
     multipliers_prove,
     product_bound,
 )
-from lipschitz.certificate_check import part
 from lipschitz.layers import Activation, Add, Dense, MaxPool
+from lipschitz.network import part
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "elu")
 

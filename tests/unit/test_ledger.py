@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from evidence.files import write_atomically
 from evidence.ledger import Evidence, build_ledger
 from evidence.registry import Registry
-from evidence.rendering import render_json, render_markdown, render_text, write_atomically
+from evidence.rendering import render_json, render_markdown, render_text
 from evidence.verdict import Claim, Hypothesis, Source, Strength, Verdict
 
 WITNESS = {"x": "1/2"}
